@@ -1,0 +1,202 @@
+/**
+ * The one table of everything rexec refuses or fails with. `status` is the HTTP status (for errors that only
+ * travel over ZeroMQ: the status they would have), `says` is the sentence that tells the reader what to do.
+ * docs/reference/errors.md is generated from it.
+ */
+export const errorTable = {
+  // who are you
+  token_missing: {
+    status: 401,
+    says: 'No token was sent. Send your JupyterHub token in the header "Authorization: Bearer <token>".',
+  },
+  token_invalid: {
+    status: 401,
+    says: 'This token is not known or has expired. Get a new one (in a notebook: restart your server) and try again.',
+  },
+  token_wrong_kind: {
+    status: 401,
+    says: 'This token was made for another purpose. Use your own token, or one from POST /api/v1/tokens.',
+  },
+  identity_unavailable: {
+    status: 503,
+    says: 'The service that checks tokens does not answer. Nothing is wrong with your token; try again in a few seconds.',
+  },
+  // may you
+  not_allowed: {
+    status: 403,
+    says: 'You are known but not allowed to use rexec here. Ask your administrator to add you or one of your groups.',
+  },
+  broker_only: {
+    status: 403,
+    says: 'Only brokers may call this route, with the broker credential.',
+  },
+  profile_not_allowed: {
+    status: 403,
+    says: 'This profile is not open to you. GET /api/v1/profiles lists the ones that are.',
+  },
+  // is the request allowed
+  body_invalid: {
+    status: 400,
+    says: 'The request does not have the form that the API expects. See /openapi.json for the exact form.',
+  },
+  body_too_large: { status: 413, says: 'The request body is too large. Send fewer or shorter values.' },
+  media_type_unsupported: {
+    status: 415,
+    says: 'This content type is not supported here. Send application/json (the Rexec routes take forms as well).',
+  },
+  not_found: { status: 404, says: 'There is nothing at this address. See /docs for the routes.' },
+  method_not_allowed: {
+    status: 405,
+    says: 'This address does not support this method. See /docs for the routes.',
+  },
+  profile_unknown: {
+    status: 400,
+    says: 'There is no profile of this name. GET /api/v1/profiles lists the profiles.',
+  },
+  python_not_allowed: {
+    status: 400,
+    says: 'This Python version is not offered. GET /api/v1/profiles lists the versions; write it as "python==3.12".',
+  },
+  requirement_invalid: {
+    status: 400,
+    says: 'A requirement is not allowed. Write package names with versions, such as "numpy>=2,<3"; no URL, path or option.',
+  },
+  env_invalid: {
+    status: 400,
+    says: 'An environment variable is not allowed. Use names of A-Z, 0-9 and _, outside the reserved prefixes.',
+  },
+  resources_exceed_profile: {
+    status: 400,
+    says: 'You ask for more than the profile allows. GET /api/v1/profiles shows the limits.',
+  },
+  limit_exceeded: { status: 400, says: 'A list or a value is longer than allowed. Send less.' },
+  // servers
+  server_not_found: {
+    status: 404,
+    says: 'You have no server of this name. GET /api/v1/servers lists yours; POST /api/v1/servers starts one.',
+  },
+  server_differs: {
+    status: 409,
+    says: 'A server with another environment is running. Stop it first, or replace it with "replace": true (Rexec clients: force_reinstall=True).',
+  },
+  server_limit_reached: {
+    status: 429,
+    says: 'You already run as many servers as you may. Stop one and try again.',
+  },
+  namespace_not_owned: {
+    status: 409,
+    says: 'Your namespace exists but does not belong to you. Ask your administrator.',
+  },
+  cluster_unavailable: {
+    status: 503,
+    says: 'The cluster does not answer. Nothing was started; try again in a few seconds.',
+  },
+  too_many_requests: { status: 429, says: 'Too many requests. Wait a few seconds and try again.' },
+  internal: {
+    status: 500,
+    says: 'Something went wrong inside rexec. Try again; if it stays, give your administrator the request id.',
+  },
+  // calls, answered by the broker
+  no_server: {
+    status: 404,
+    says: 'You have no running server. Start one with set_environment (or POST /api/v1/servers), then call again.',
+  },
+  server_failed: {
+    status: 502,
+    says: 'Your server did not start. Correct what the reason names and start it again.',
+  },
+  server_start_timeout: {
+    status: 504,
+    says: 'Your server did not become ready in time. Look at its state and logs, then call again.',
+  },
+  server_lost: {
+    status: 502,
+    says: 'The connection to your server was lost while the call ran. Look at its state, then call again.',
+  },
+  server_stopping: {
+    status: 503,
+    says: 'Your server is stopping. Start it again, then call again.',
+  },
+  queue_full: {
+    status: 429,
+    says: 'Too many of your calls are waiting. Wait until some have ended, then call again.',
+  },
+  message_malformed: {
+    status: 400,
+    says: 'The broker could not read this message. Use the scidx-rexec client, or see docs/protocol.md.',
+  },
+  message_too_large: {
+    status: 413,
+    says: 'The function and its arguments are larger than the broker accepts. Send less, or put the data where the server can read it.',
+  },
+  client_too_slow: {
+    status: 408,
+    says: 'The client did not read its results for too long, so the call was cancelled. Read results as they come.',
+  },
+  broker_stopping: { status: 503, says: 'The broker is restarting. Call again in a few seconds.' },
+  broker_overloaded: { status: 503, says: 'The broker is at its limit. Call again in a few seconds.' },
+  credential_refused: {
+    status: 401,
+    says: 'The broker did not accept the server credential. Stop the server and start it again.',
+  },
+  // calls, answered by the server
+  install_failed: {
+    status: 422,
+    says: 'The requirements could not be installed. Correct what the installer names and start the server again.',
+  },
+  python_missing: {
+    status: 422,
+    says: 'The server has no interpreter of this Python version. Choose another version.',
+  },
+  worker_died: {
+    status: 500,
+    says: 'The process that ran your function ended before it returned. The server goes on; correct the function and call again.',
+  },
+  out_of_memory: {
+    status: 507,
+    says: 'Your function used more memory than the server has. Use less, or ask for more memory.',
+  },
+  call_cancelled: { status: 499, says: 'The call was cancelled.' },
+  client_mismatch: {
+    status: 409,
+    says: 'Your Python or dill does not match the server. Start a server with "python==" your own version.',
+  },
+  function_unreadable: {
+    status: 400,
+    says: 'The function or its arguments could not be unpickled on the server. Add the packages they need to the requirements.',
+  },
+  result_unpicklable: {
+    status: 422,
+    says: 'The return value cannot be pickled. Return plain data, such as lists, dicts, arrays or bytes.',
+  },
+  result_too_large: {
+    status: 413,
+    says: 'The return value is larger than the server may send. Return less, or write it where you can read it.',
+  },
+} as const satisfies Record<string, { status: number; says: string }>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** What a user may read: a code of the table, and what exactly was wrong (never a value that may be secret). */
+export class RexecError extends Error {
+  readonly code: ErrorCode
+  readonly status: number
+  readonly detail: string | undefined
+  /** Seconds after which another try makes sense; sent as Retry-After. */
+  readonly retryAfter: number | undefined
+
+  constructor(code: ErrorCode, detail?: string, options: { cause?: unknown; retryAfter?: number } = {}) {
+    super(sentence(code, detail), options.cause === undefined ? {} : { cause: options.cause })
+    this.name = 'RexecError'
+    this.code = code
+    this.status = errorTable[code].status
+    this.detail = detail
+    this.retryAfter = options.retryAfter ?? (this.status === 503 ? 3 : undefined)
+  }
+}
+
+/** The text for a reader: what exactly was wrong, then what to do, then the code to search for. */
+export function sentence(code: ErrorCode, detail?: string): string {
+  const { says } = errorTable[code]
+  return detail ? `${detail} ${says} [${code}]` : `${says} [${code}]`
+}

@@ -1,0 +1,54 @@
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
+
+export type { Logger } from 'pino'
+
+/** Fields that may hold a secret, wherever they stand in a logged object (two levels deep). */
+const SECRET_FIELDS = ['token', 'authorization', 'cookie', 'credential', 'password', 'secret', 'access_token']
+
+/** A JWT, or a word that follows something named like a secret: the last net, for texts of other programs. */
+const SECRETS_IN_TEXT =
+  /\beyJ[\w-]+\.[\w-]+\.[\w-]*|((?:token|authorization|password|secret|credential)["']?\s*[=:]\s*["']?(?:(?:bearer|token)\s+)?)[^\s"',;&]{6,}|(\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi
+
+/** Replaces what looks like a secret in a text of another program (an error message, an installer's line). */
+export function redact(text: string): string {
+  return text.replace(
+    SECRETS_IN_TEXT,
+    (_all, named: string | undefined, url: string | undefined) => `${named ?? url ?? ''}[redacted]`,
+  )
+}
+
+/** Fastify and the other parts log with the same options: JSON lines, ISO times, secrets taken out. */
+export function loggerOptions(level = 'info'): LoggerOptions {
+  return {
+    level,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: {
+      paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
+      censor: '[redacted]',
+    },
+    serializers: {
+      // The path alone: a query string may hold a token. Headers and bodies are never logged.
+      req: (req: { method?: string; url?: string }) => ({
+        method: req.method,
+        path: req.url?.split('?', 1)[0],
+      }),
+      res: (res: { statusCode?: number }) => ({ statusCode: res.statusCode }),
+      err: (err: Error & { code?: string }) => ({
+        type: err.name,
+        code: err.code,
+        message: redact(String(err.message)),
+        stack: redact(String(err.stack ?? '')),
+      }),
+    },
+  }
+}
+
+/** A logger of JSON lines, on stdout unless told otherwise. */
+export function createLogger(
+  name: string,
+  options: { level?: string; destination?: DestinationStream } = {},
+): Logger {
+  const settings = { ...loggerOptions(options.level), base: { part: name } }
+  return options.destination ? pino(settings, options.destination) : pino(settings)
+}

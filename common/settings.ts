@@ -1,0 +1,66 @@
+import { Ajv } from 'ajv'
+import type { Static, TObject } from 'typebox'
+import { parse } from 'yaml'
+
+/** Settings that do not fit their schema: all problems at once, each with the setting's name. */
+export class SettingsError extends Error {
+  constructor(problems: string[]) {
+    super(
+      `The settings have ${problems.length === 1 ? 'a problem' : 'problems'}:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
+    )
+    this.name = 'SettingsError'
+  }
+}
+
+/**
+ * Turns the text of a YAML or JSON file into a finished settings object with all defaults filled in.
+ * `overrides` are dotted names with values (secrets from files or the environment).
+ * @throws SettingsError naming every setting that is unknown, missing or out of its bounds.
+ */
+export function loadSettings<T extends TObject>(
+  schema: T,
+  text: string,
+  overrides: Record<string, unknown> = {},
+): Static<T> {
+  let settings: unknown
+  try {
+    settings = parse(text) ?? {}
+  } catch (error) {
+    throw new SettingsError([`not valid YAML or JSON: ${(error as Error).message.split('\n', 1)[0]}`])
+  }
+  return checkSettings(schema, settings, overrides)
+}
+
+/** The same for settings that are already an object. The object is not changed. */
+export function checkSettings<T extends TObject>(
+  schema: T,
+  input: unknown,
+  overrides: Record<string, unknown> = {},
+): Static<T> {
+  const settings = structuredClone(input)
+  if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
+    throw new SettingsError(['the file must hold names and values'])
+  }
+  for (const [name, value] of Object.entries(overrides))
+    set(settings as Record<string, unknown>, name.split('.'), value)
+  const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: true, strictTypes: false })
+  const validate = ajv.compile(schema)
+  if (validate(settings)) return settings as Static<T>
+  throw new SettingsError(
+    (validate.errors ?? []).map(({ instancePath, message, params }) => {
+      const path = instancePath.slice(1).replaceAll('/', '.')
+      if ('additionalProperty' in params)
+        return `${[path, params.additionalProperty].filter(Boolean).join('.')}: no such setting`
+      return `${path || 'settings'}: ${message}`
+    }),
+  )
+}
+
+function set(target: Record<string, unknown>, [head, ...rest]: string[], value: unknown): void {
+  if (head === undefined) return
+  if (rest.length === 0) target[head] = value
+  else {
+    target[head] ??= {}
+    set(target[head] as Record<string, unknown>, rest, value)
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The types of the pipeline, each step's input being the step before's output (docs/architecture.md):
+ * authenticate -> authorize -> validate -> enforce -> ensure namespace -> create server.
+ * User -> Grant -> ServerRequest -> ApprovedServer -> Namespace -> ServerStatus
+ */
+
+/** Who sent the request, proven by a token. `name` is the exact name the authenticator gave. */
+export interface User {
+  name: string
+  groups: string[]
+  /** Which authenticator proved it. */
+  authenticator: string
+}
+
+/** A user who may use this service, and the profiles open to them. Made by authorize() alone. */
+export interface Grant {
+  user: User
+  profiles: Profile[]
+  /** The allowed group that let the user in, if a group did. */
+  group: string | undefined
+}
+
+/** What an admin offers. CPU in cores, memory and disk in bytes, times in seconds. */
+export interface Profile {
+  name: string
+  description: string
+  /** Python version -> interpreter (local) or image (Kubernetes). */
+  pythons: Record<string, string>
+  /** Groups that may use it; empty means everybody. */
+  groups: string[]
+  cpu: Bounds
+  memory: Bounds
+  gpu: Bounds
+  replicas: Bounds
+  lifetimeSeconds: Bounds
+  idleSeconds: Bounds
+  concurrency: Bounds
+}
+
+export interface Bounds {
+  default: number
+  min: number
+  max: number
+}
+
+export interface Resources {
+  cpu: number
+  memory: number
+  gpu: number
+}
+
+/** A body of POST /api/v1/servers that fits its schema; nothing in it has been approved yet. */
+export interface ServerRequest {
+  name?: string
+  profile?: string
+  python?: string
+  requirements?: string[]
+  env?: Record<string, string>
+  resources?: Partial<Resources>
+  replicas?: number
+  lifetimeSeconds?: number
+  idleSeconds?: number
+  concurrency?: number
+  /** Replace a running server that has another environment. */
+  replace?: boolean
+}
+
+/** The one Kubernetes namespace of a user (local: a folder). */
+export interface Namespace {
+  name: string
+  owner: string
+}
+
+export type Phase = 'pending' | 'starting' | 'installing' | 'ready' | 'stopping' | 'stopped' | 'failed'
+
+/** What GET /api/v1/servers/{name} shows. */
+export interface ServerStatus {
+  name: string
+  user: string
+  phase: Phase
+  /** A sentence for the user: progress, or why it failed. */
+  message: string
+  /** Error code when failed. */
+  code?: string
+  profile: string
+  python: string
+  requirements: string[]
+  resources: Resources
+  replicas: number
+  concurrency: number
+  environmentDigest: string
+  /** ISO 8601. */
+  createdAt: string
+  expiresAt: string
+}
