@@ -53,6 +53,10 @@ export const errorTable = {
     status: 400,
     says: 'There is no profile of this name. GET /api/v1/profiles lists the profiles.',
   },
+  name_invalid: {
+    status: 400,
+    says: 'This server name is not allowed. Use a-z, 0-9 and -, with a letter or digit at both ends.',
+  },
   python_not_allowed: {
     status: 400,
     says: 'This Python version is not offered. GET /api/v1/profiles lists the versions; write it as "python==3.12".',

@@ -44,7 +44,8 @@ export function checkSettings<T extends TObject>(
   for (const [name, value] of Object.entries(overrides))
     set(settings as Record<string, unknown>, name.split('.'), value)
   const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: true, strictTypes: false })
-  const validate = ajv.compile(schema)
+  // A section's own default says what it is when the section above leaves it out.
+  const validate = ajv.compile({ ...schema, default: undefined })
   if (validate(settings)) return settings as Static<T>
   throw new SettingsError(
     (validate.errors ?? []).map(({ instancePath, message, params }) => {
