@@ -89,6 +89,8 @@ export interface ServerStatus {
   replicas: number
   concurrency: number
   environmentDigest: string
+  /** ApprovedServer.digest: a request with the same one uses this server again. */
+  digest: string
   /** ISO 8601. */
   createdAt: string
   expiresAt: string
