@@ -11,7 +11,8 @@ export function profilesOf(settings: readonly ProfileSettings[]): Profile[] {
   const problems: string[] = []
   const names = new Set<string>()
   const profiles = settings.map((profile, index) => {
-    if (names.has(profile.name)) problems.push(`profiles.${index}.name: used by another profile`)
+    if (names.has(profile.name))
+      problems.push(`securityModel.profiles.${index}.name: used by another profile`)
     names.add(profile.name)
     const bounds = {} as Record<(typeof BOUNDED)[number], Bounds>
     for (const field of BOUNDED) {
@@ -19,11 +20,13 @@ export function profilesOf(settings: readonly ProfileSettings[]): Profile[] {
       bounds[field] = { min: parseQuantity(min), default: parseQuantity(fallback), max: parseQuantity(max) }
       const { min: low, default: middle, max: high } = bounds[field]
       if (low > middle || middle > high) {
-        problems.push(`profiles.${index}.${field}: min, default and max must not decrease`)
+        problems.push(`securityModel.profiles.${index}.${field}: min, default and max must not decrease`)
       }
       const [least, step] = field === 'cpu' ? [0.001, 0.001] : [field === 'gpu' ? 0 : 1, 1]
       if (low < least || [low, middle, high].some((value) => !isMultiple(value, step))) {
-        problems.push(`profiles.${index}.${field}: values must be multiples of ${step}, from ${least}`)
+        problems.push(
+          `securityModel.profiles.${index}.${field}: values must be multiples of ${step}, from ${least}`,
+        )
       }
     }
     const { name, description, pythons, groups } = profile

@@ -44,7 +44,7 @@ function approveOne(field: string, text: unknown, { maxLength }: Limits): Requir
 export function baseRequirements(base: readonly string[]): Requirement[] {
   return base.map((text, index) =>
     parse(text, (problem) => {
-      throw new SettingsError([`requirements.base.${index}: ${problem}`])
+      throw new SettingsError([`securityModel.requirements.base.${index}: ${problem}`])
     }),
   )
 }

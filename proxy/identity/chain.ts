@@ -1,0 +1,38 @@
+import { RexecError } from '../../common/errors.ts'
+import type { Logger } from '../../common/logger.ts'
+import type { Counter } from '../../common/metrics.ts'
+import type { User } from '../pipeline.ts'
+import type { Authenticator, Proof } from './authenticator.ts'
+
+/**
+ * Asks the authenticators in their order; the first that proves the token decides. When none does but one could not
+ * tell, nobody knows: that is identity_unavailable and never token_invalid, which would make a client drop a good token.
+ * @throws token_invalid, identity_unavailable
+ */
+export async function askChain(
+  authenticators: readonly Authenticator[],
+  proof: Proof,
+  { logger, checks }: { logger: Logger; checks: Counter<'authenticator' | 'outcome'> },
+): Promise<User> {
+  let failure: RexecError | undefined
+  for (const authenticator of authenticators) {
+    const count = (outcome: string) => checks.inc({ authenticator: authenticator.name, outcome })
+    try {
+      const user = await authenticator.authenticate(proof)
+      count(user ? 'proven' : 'unknown')
+      if (user) return user
+    } catch (error) {
+      count('unavailable')
+      failure = asUnavailable(error)
+      const reason = failure.cause instanceof Error ? failure.cause.message : undefined
+      logger.warn({ authenticator: authenticator.name, reason }, 'An authenticator could not check a token.')
+    }
+  }
+  throw failure ?? new RexecError('token_invalid')
+}
+
+/** Whatever else goes wrong in an authenticator proves nothing either. */
+export function asUnavailable(error: unknown): RexecError {
+  if (error instanceof RexecError && error.code === 'identity_unavailable') return error
+  return new RexecError('identity_unavailable', undefined, { cause: error })
+}

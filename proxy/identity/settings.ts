@@ -1,0 +1,116 @@
+import { type Static, Type } from 'typebox'
+
+export const StaticSettings = Type.Object(
+  {
+    users: Type.Array(
+      Type.Object(
+        {
+          name: Type.String({ minLength: 1, maxLength: 255, description: 'The exact user name.' }),
+          token: Type.String({ minLength: 8, description: 'What proves it. Keep it in a secret.' }),
+          groups: Type.Array(Type.String({ minLength: 1 }), {
+            default: [],
+            description: 'Groups of the user.',
+          }),
+        },
+        { additionalProperties: false },
+      ),
+      { minItems: 1, description: 'Users with fixed tokens, for trying out and for tests.' },
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export const IdentityApiSettings = Type.Object(
+  {
+    url: Type.String({
+      pattern: '^https?://',
+      description: 'Answers whose token it is (AUTH_API_URL of the Rexec deployment API).',
+    }),
+    method: Type.Union([Type.Literal('get'), Type.Literal('post'), Type.Literal('auto')], {
+      default: 'auto',
+      description:
+        'How the token is shown: get = "Authorization: Bearer", post = JSON {"token"}, auto = whichever first proves a token.',
+    }),
+    nameClaim: Type.String({
+      minLength: 1,
+      default: 'sub',
+      description: 'Field of the answer that is the user name. It must be one that never changes hands.',
+    }),
+    namePrefix: Type.String({
+      maxLength: 64,
+      default: '',
+      description: 'Put before every name, so that users of different authenticators cannot share one.',
+    }),
+    groupsClaim: Type.String({
+      minLength: 1,
+      default: 'groups',
+      description: 'Field of the answer with the groups: texts, or objects with "path" or "name".',
+    }),
+    timeoutMilliseconds: Type.Integer({
+      minimum: 100,
+      maximum: 30000,
+      default: 4000,
+      description: 'The whole answer must have come after this time.',
+    }),
+    maxAnswerBytes: Type.Integer({
+      minimum: 256,
+      maximum: 16777216,
+      default: 262144,
+      description: 'A longer answer is not read.',
+    }),
+    allowHttp: Type.Boolean({
+      default: false,
+      description: 'Whether tokens may travel in clear to a host other than this one.',
+    }),
+  },
+  { additionalProperties: false },
+)
+
+/** Who proves tokens, and how long their word holds (docs/admin/identity.md). */
+export const IdentitySettings = Type.Object(
+  {
+    authenticators: Type.Array(Type.Union([Type.Literal('identity-api'), Type.Literal('static')]), {
+      minItems: 1,
+      uniqueItems: true,
+      description:
+        'Tried in this order; the first that knows the token decides. Each has a section of its own.',
+    }),
+    identityApi: Type.Optional(IdentityApiSettings),
+    static: Type.Optional(StaticSettings),
+    maxTokenLength: Type.Integer({
+      minimum: 64,
+      maximum: 16384,
+      default: 8192,
+      description: 'Characters of a token; a longer one is refused unseen.',
+    }),
+    cacheSeconds: Type.Integer({
+      minimum: 0,
+      maximum: 300,
+      default: 45,
+      description: 'A proven token is believed for this long; a revoked one lives on for as long at most.',
+    }),
+    refusedCacheSeconds: Type.Integer({
+      minimum: 0,
+      maximum: 60,
+      default: 5,
+      description: 'A refused token stays refused for this long.',
+    }),
+    cacheEntries: Type.Integer({
+      minimum: 1,
+      maximum: 1000000,
+      default: 10000,
+      description: 'Proven tokens remembered, and as many refused ones; the least used is forgotten first.',
+    }),
+    maxChecks: Type.Integer({
+      minimum: 1,
+      maximum: 10000,
+      default: 256,
+      description: 'Tokens checked at the same time; more are told to come back.',
+    }),
+  },
+  { additionalProperties: false },
+)
+
+export type StaticSettings = Static<typeof StaticSettings>
+export type IdentityApiSettings = Static<typeof IdentityApiSettings>
+export type IdentitySettings = Static<typeof IdentitySettings>
