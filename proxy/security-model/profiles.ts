@@ -46,7 +46,7 @@ export function isMultiple(value: number, step: number): boolean {
  * @throws profile_unknown, profile_not_allowed
  */
 export function chooseProfile(all: readonly Profile[], grant: Grant, name: unknown): Profile {
-  const wanted = name ?? grant.profiles[0]?.name
+  const wanted = name === undefined ? grant.profiles[0]?.name : name
   if (wanted === undefined) throw new RexecError('profile_not_allowed', 'No profile is open to you.')
   const profile = all.find((profile) => profile.name === wanted)
   if (!profile) throw new RexecError('profile_unknown', 'profile: no such profile.')

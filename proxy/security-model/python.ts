@@ -8,7 +8,7 @@ import type { Profile } from '../pipeline.ts'
  */
 export function approvePython(profile: Profile, python: unknown): { python: string; interpreter: string } {
   const offered = Object.keys(profile.pythons).sort(byMinor)
-  const wanted = python ?? (offered.length === 1 ? offered[0] : undefined)
+  const wanted = python === undefined && offered.length === 1 ? offered[0] : python
   if (wanted === undefined) {
     throw new RexecError(
       'python_not_allowed',

@@ -13,7 +13,7 @@ export interface Sizes {
 
 /** @throws resources_exceed_profile naming the field and its bounds; body_invalid for what is not such a number. */
 export function approveSizes(profile: Profile, request: ServerRequest): Sizes {
-  const asked: unknown = request.resources ?? {}
+  const asked: unknown = request.resources === undefined ? {} : request.resources
   if (typeof asked !== 'object' || asked === null || Array.isArray(asked)) {
     throw new RexecError('body_invalid', 'resources must be an object with cpu, memory and gpu.')
   }

@@ -12,7 +12,7 @@ type Limits = SecurityModelSettings['requirements']
  * @throws requirement_invalid, limit_exceeded
  */
 export function approveRequirements(asked: unknown, base: readonly Requirement[], limits: Limits): string[] {
-  const list: unknown = asked ?? []
+  const list: unknown = asked === undefined ? [] : asked
   if (!Array.isArray(list)) throw new RexecError('body_invalid', 'requirements must be a list of texts.')
   if (list.length > limits.maxCount) {
     throw new RexecError('limit_exceeded', `requirements has more than ${limits.maxCount} entries.`)
