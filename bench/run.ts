@@ -1,0 +1,87 @@
+/**
+ * `npm run bench`: speed as ratios to peers in the same run; docs/developer/performance.md says how to read it.
+ *
+ *   --only broker|stack   one half
+ *   --quick               a hundredth of the calls, one round: whether it works, not how fast
+ *   --rounds N            rounds that count (default 5)
+ *   --peers               also the naive brokers on zeromq.js and pyzmq
+ *   --json                the result on stdout instead of tables
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Problem } from '../bin/problem.ts'
+import { ensureVenv } from '../bin/venv.ts'
+import { type BrokerResult, brokerTable, CASES, measureBroker, QUICK_CASES } from './broker.ts'
+import { type Facts, machineFacts } from './facts.ts'
+import { measureStack, type StackResult, stackTable } from './stack.ts'
+import { VENV } from './venv.ts'
+
+const RESULTS = join(import.meta.dirname, 'results')
+const HALVES = ['broker', 'stack']
+const QUICK_SHARE = 0.01
+
+interface Result {
+  facts: Facts
+  broker?: BrokerResult
+  stack?: StackResult
+}
+
+async function main(): Promise<void> {
+  const { values: options } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '5' },
+      peers: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
+  })
+  if (options.only && !HALVES.includes(options.only)) {
+    throw new Problem(`--only takes one of: ${HALVES.join(', ')}.`, 2)
+  }
+  const rounds = options.quick ? 1 : Number(options.rounds)
+  if (!(rounds >= 1)) throw new Problem('--rounds takes a number from 1 on.', 2)
+
+  const python = await ensureVenv(VENV.name, { packages: VENV.packages, onLine: say })
+  const result: Result = { facts: await machineFacts() }
+  if (options.only !== 'stack') {
+    const cases = options.quick ? QUICK_CASES : CASES
+    result.broker = await measureBroker(python, { cases, rounds, all: options.peers, say })
+  }
+  if (options.only !== 'broker') {
+    say('stack')
+    result.stack = await measureStack(python, rounds, options.quick ? QUICK_SHARE : 1)
+  }
+  const json = JSON.stringify(result, null, 2)
+  process.stdout.write(`${options.json ? json : tables(result)}\n`)
+  say(`kept as ${await keep(json, result.facts.date)}`)
+}
+
+function tables({ facts, broker, stack }: Result): string {
+  const parts = [
+    Object.entries(facts)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(' · '),
+  ]
+  if (broker) parts.push(brokerTable(broker))
+  if (stack) parts.push(stackTable(stack))
+  return parts.join('\n\n')
+}
+
+async function keep(json: string, date: string): Promise<string> {
+  const file = join(RESULTS, `${date.slice(0, 19).replaceAll(':', '-')}.json`)
+  await mkdir(RESULTS, { recursive: true })
+  await writeFile(file, `${json}\n`)
+  return file
+}
+
+/** Progress, apart from the result. */
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+main().catch((error: Error) => {
+  say(error instanceof Problem ? error.message : String(error.stack))
+  process.exitCode = 1
+})
