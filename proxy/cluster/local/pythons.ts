@@ -15,6 +15,9 @@ from importlib.util import find_spec
 print("%d.%d" % sys.version_info[:2], bool(find_spec("venv") and find_spec("ensurepip")), sys.executable)
 `
 
+/** Variables as in process.env. */
+type Environment = Readonly<Record<string, string | undefined>>
+
 export interface Python {
   /** Such as "3.11". */
   version: string
@@ -29,7 +32,7 @@ export interface Python {
  * @param env PATH, HOME and, where they are set, PYENV_ROOT and UV_PYTHON_INSTALL_DIR
  * @returns version "3.11" -> absolute path; of several the one that comes first on the PATH
  */
-export async function findPythons(env: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+export async function findPythons(env: Environment): Promise<Record<string, string>> {
   const candidates = await findCandidates(env)
   const answers = await Promise.all(candidates.map((candidate) => probePython(candidate, env)))
   const uv = (await onPath('uv', env)).length > 0
@@ -43,10 +46,7 @@ export async function findPythons(env: Readonly<Record<string, string>>): Promis
 }
 
 /** Runs an interpreter to see what it is; undefined when it does not run. */
-export async function probePython(
-  program: string,
-  env: Readonly<Record<string, string>>,
-): Promise<Python | undefined> {
+export async function probePython(program: string, env: Environment): Promise<Python | undefined> {
   try {
     const { stdout } = await promisify(execFile)(program, ['-I', '-c', PROBE], { env, timeout: TIMEOUT })
     const [, version, hasVenv, path] = /^(3\.\d+) (True|False) (\/.+)\n$/.exec(stdout) ?? []
@@ -56,7 +56,7 @@ export async function probePython(
   }
 }
 
-async function findCandidates(env: Readonly<Record<string, string>>): Promise<string[]> {
+async function findCandidates(env: Environment): Promise<string[]> {
   const names = [...MINORS.map((minor) => `python3.${minor}`), 'python3']
   const onPaths = await Promise.all(names.map((name) => onPath(name, env)))
   const home = env.HOME ?? '/'
@@ -71,7 +71,7 @@ async function findCandidates(env: Readonly<Record<string, string>>): Promise<st
 }
 
 /** Where a program lies on the PATH: all places, since the first may be a shim for a version that is not there. */
-async function onPath(name: string, env: Readonly<Record<string, string>>): Promise<string[]> {
+async function onPath(name: string, env: Environment): Promise<string[]> {
   const paths = (env.PATH ?? '').split(delimiter).filter((folder) => folder.startsWith('/'))
   const places = await Promise.all(
     paths.map(async (folder) => {
