@@ -17,6 +17,10 @@ export const errorTable = {
     status: 401,
     says: 'This token was made for another purpose. Use your own token, or one from POST /api/v1/tokens.',
   },
+  token_in_url: {
+    status: 400,
+    says: 'A token does not belong in a URL, which ends up in logs. Send it in the header "Authorization: Bearer <token>".',
+  },
   identity_unavailable: {
     status: 503,
     says: 'The service that checks tokens does not answer. Nothing is wrong with your token; try again in a few seconds.',
@@ -39,10 +43,20 @@ export const errorTable = {
     status: 400,
     says: 'The request does not have the form that the API expects. See /openapi.json for the exact form.',
   },
+  query_invalid: {
+    status: 400,
+    says: 'This address has no such query parameter or value. See /openapi.json for those it has.',
+  },
+  request_malformed: {
+    status: 400,
+    says: 'The request is not well-formed HTTP. Correct it and send each header once.',
+  },
+  request_timeout: { status: 408, says: 'The request did not arrive in time. Send it again, in one go.' },
+  headers_too_large: { status: 431, says: 'The request headers are too large. Send fewer or shorter ones.' },
   body_too_large: { status: 413, says: 'The request body is too large. Send fewer or shorter values.' },
   media_type_unsupported: {
     status: 415,
-    says: 'This content type is not supported here. Send application/json (the Rexec routes take forms as well).',
+    says: 'This content type is not supported here. Send application/json, or a form to the Rexec routes.',
   },
   not_found: { status: 404, says: 'There is nothing at this address. See /docs for the routes.' },
   method_not_allowed: {
@@ -60,6 +74,10 @@ export const errorTable = {
   python_not_allowed: {
     status: 400,
     says: 'This Python version is not offered. GET /api/v1/profiles lists the versions; write it as "python==3.12".',
+  },
+  python_required: {
+    status: 400,
+    says: 'The requirements must name the Python version that you call from, exactly and once. Add a line such as "python==3.12".',
   },
   requirement_invalid: {
     status: 400,

@@ -7,17 +7,17 @@ import { type Static, Type } from 'typebox'
 export const TokenReview = Type.Object(
   {
     user: Type.String({ minLength: 1, description: 'The exact user name.' }),
-    server: Type.Optional(Type.String({ description: 'The only server that the token is for, if it names one.' })),
-    expiresAt: Type.Optional(Type.Integer({ description: 'When the token ends, in seconds since the epoch.' })),
+    server: Type.Optional(
+      Type.String({ description: 'The only server that the token is for, if it names one.' }),
+    ),
+    expiresAt: Type.Optional(
+      Type.Integer({ description: 'When the token ends, in seconds since the epoch.' }),
+    ),
     servers: Type.Array(
       Type.Object(
         {
           name: Type.String(),
-          phase: Type.Union(
-            ['pending', 'starting', 'installing', 'ready', 'stopping', 'stopped', 'failed'].map((phase) =>
-              Type.Literal(phase),
-            ),
-          ),
+          phase: Type.Enum(['pending', 'starting', 'installing', 'ready', 'stopping', 'stopped', 'failed']),
           message: Type.String({ description: 'Progress, or the reason of a failure.' }),
           code: Type.Optional(Type.String({ description: 'Error code when failed.' })),
         },

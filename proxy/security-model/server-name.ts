@@ -1,6 +1,7 @@
 import { RexecError } from '../../common/errors.ts'
 
-const DEFAULT_NAME = 'default'
+/** The server of a request that names none. */
+export const DEFAULT_NAME = 'default'
 /** RFC 1123 label: what names of Kubernetes objects and labels may be built from. */
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 

@@ -1,0 +1,91 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify'
+import { RexecError } from '../common/errors.ts'
+import { createAuthorize } from './authorize.ts'
+import { addTokens } from './plugins/authenticate.ts'
+import { answerClientError, RequestLog, requestIdOf } from './plugins/connection.ts'
+import { addHeaders } from './plugins/headers.ts'
+import { addJsonBodies } from './plugins/json.ts'
+import { collectMethods } from './plugins/methods.ts'
+import { addMetrics } from './plugins/metrics.ts'
+import { addProblems, sendProblem } from './plugins/problems.ts'
+import { refuseUnknownQueries } from './plugins/queries.ts'
+import { ajvOptions } from './plugins/validation.ts'
+import { addApi } from './routes/api/v1/api.ts'
+import { addDocs } from './routes/docs.ts'
+import { addHealth } from './routes/health.ts'
+import { addRexec } from './routes/rexec/rexec.ts'
+import { addRoot } from './routes/root.ts'
+import { createSecurityModel } from './security-model/approve.ts'
+import { createServers } from './servers.ts'
+import type { Parts, Service } from './service.ts'
+
+/** Fastify, with types made from typebox schemas. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/** The HTTP service, not listening yet. A request passes what is added here in this order, then its route. */
+export async function buildApp(parts: Parts): Promise<App> {
+  const { settings, cluster, signer, logger, registry } = parts
+  const { limits, prefix } = settings
+  const app: App = fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    logController: new RequestLog(),
+    genReqId: requestIdOf,
+    trustProxy: settings.trustProxy,
+    ajv: ajvOptions,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: limits.requestSeconds * 1000,
+    keepAliveTimeout: limits.keepAliveSeconds * 1000,
+    // While it closes, what comes in on open connections is still answered.
+    return503OnClosing: false,
+    http: {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersSeconds * 1000,
+      connectionsCheckingInterval: 1000,
+    },
+    clientErrorHandler: answerClientError,
+    // An address that cannot be decoded, or a name longer than any.
+    frameworkErrors: (_error, request, reply) => {
+      sendProblem(new RexecError('not_found'), request, reply)
+    },
+  })
+  app.server.maxConnections = limits.connections
+  app.server.maxHeadersCount = limits.headers
+
+  const service: Service = {
+    ...parts,
+    authorize: createAuthorize(settings.securityModel),
+    servers: createServers(createSecurityModel(settings.securityModel), cluster, signer, registry, {
+      serversPerUser: limits.serversPerUser,
+      credentialMarginSeconds: settings.tokens.credentialMarginSeconds,
+    }),
+  }
+
+  addProblems(app, registry)
+  addMetrics(app, registry)
+  addHeaders(app)
+  addTokens(app)
+  addJsonBodies(app, limits.bodyDepth)
+  refuseUnknownQueries(app)
+  const refuseOtherMethods = collectMethods(app)
+  await addDocs(app, prefix)
+  await app.register(
+    async (app) => {
+      addRoot(app)
+      addHealth(app, service)
+      app.register(async (app: App) => addApi(app, service), { prefix: '/api/v1' })
+      for (const prefix of ['/', '/rexec'])
+        app.register(async (app: App) => addRexec(app, service), { prefix })
+    },
+    { prefix },
+  )
+  refuseOtherMethods()
+  return app
+}

@@ -1,0 +1,33 @@
+import { RexecError } from '../common/errors.ts'
+import type { Logger } from '../common/logger.ts'
+
+export type AuditLog = Pick<Logger, 'info'>
+
+/** Who did what to what. Nothing here is secret: names, and ids of tokens, never tokens. */
+export interface Act {
+  readonly action: 'server.start' | 'server.stop' | 'token.make'
+  readonly user: string
+  server?: string | undefined
+}
+
+/**
+ * Does a privileged act and leaves one log line with `audit` about it, whether it is done, refused or fails. The log
+ * is the request's, so the line carries the request id. The work fills in what it learns of the act: a name that was
+ * asked for is worth logging once it is known to be one.
+ */
+export async function audited<T extends { outcome: string }>(
+  log: AuditLog,
+  act: Act,
+  work: (act: Act) => Promise<T>,
+): Promise<T> {
+  try {
+    const result = await work(act)
+    log.info({ audit: { ...act, outcome: result.outcome } }, 'audit')
+    return result
+  } catch (error) {
+    const refused = error instanceof RexecError && error.status < 500
+    const code = error instanceof RexecError ? error.code : 'internal'
+    log.info({ audit: { ...act, outcome: refused ? 'refused' : 'failed', code } }, 'audit')
+    throw error
+  }
+}

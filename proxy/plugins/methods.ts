@@ -1,0 +1,32 @@
+import type { FastifyInstance, HTTPMethods } from 'fastify'
+import { RexecError } from '../../common/errors.ts'
+
+const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
+
+/**
+ * Collects the addresses as routes are added. The function returned, called when all are there, has their other methods
+ * answered with 405 and Allow (RFC 9110, section 15.5.6), before anybody is authenticated.
+ */
+export function collectMethods(app: FastifyInstance): () => void {
+  const urls = new Set<string>()
+  app.addHook('onRoute', ({ url }) => {
+    urls.add(url)
+  })
+  return () => {
+    for (const url of [...urls]) {
+      if (url.includes('*')) continue
+      const methods = METHODS.filter((method) => app.hasRoute({ url, method }))
+      const allow = methods.join(', ')
+      app.route({
+        url,
+        method: METHODS.filter((method) => !methods.includes(method)),
+        schema: { hide: true },
+        onRequest: async (_request, reply) => {
+          reply.header('allow', allow)
+          throw new RexecError('method_not_allowed')
+        },
+        handler: () => {},
+      })
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, errorTable, RexecError } from '../../common/errors.ts'
+import { Counter, type Registry } from '../../common/metrics.ts'
+import { explain } from './validation.ts'
+
+/** What Fastify refuses by itself, in codes of ours. */
+const FASTIFY_CODES: Record<string, ErrorCode> = {
+  FST_ERR_BAD_URL: 'not_found',
+  FST_ERR_MAX_PARAM_LENGTH: 'not_found',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_unsupported',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'body_invalid',
+}
+/** Seconds, where the error itself says nothing. */
+const RETRY_AFTER = 5
+
+/** An RFC 9457 problem. `detail` is where clients of FastAPI services, such as the Rexec ones, look for a sentence. */
+export function problemOf(error: RexecError, requestId: string) {
+  const { says } = errorTable[error.code]
+  return {
+    type: `urn:rexec:problem:${error.code}`,
+    title: says.slice(0, says.search(/\.(\s|$)/)),
+    status: error.status,
+    detail: error.detail ? `${error.detail} ${says}` : says,
+    code: error.code,
+    requestId,
+  }
+}
+
+/** Every refusal and failure leaves through here: one form, one log line, one count. */
+export function addProblems(app: FastifyInstance, registry: Registry): void {
+  const refusals = new Counter({
+    name: 'rexec_http_refusals_total',
+    help: 'Requests refused or failed, by error code',
+    labelNames: ['code'],
+    registers: [registry],
+  })
+  app.setNotFoundHandler(() => {
+    throw new RexecError('not_found')
+  })
+  app.setErrorHandler((thrown: FastifyError, request, reply) => {
+    const error = asRexecError(thrown)
+    refusals.inc({ code: error.code })
+    if (error.status >= 500) logFailure(error, request)
+    return sendProblem(error, request, reply)
+  })
+}
+
+export function sendProblem(error: RexecError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, retryAfter } = error
+  if (status === 503 || status === 429) reply.header('retry-after', retryAfter ?? RETRY_AFTER)
+  if (status === 401) reply.header('www-authenticate', 'Bearer realm="rexec"')
+  return reply.code(status).type('application/problem+json').send(problemOf(error, request.id))
+}
+
+function asRexecError(error: FastifyError | RexecError): RexecError {
+  if (error instanceof RexecError) return error
+  if (error.validation) return explain(error.validation, error.validationContext)
+  const code = FASTIFY_CODES[error.code]
+  return code ? new RexecError(code) : new RexecError('internal', undefined, { cause: error })
+}
+
+/** The cause is for the log alone. Whatever the request showed as its token is cut out of it. */
+function logFailure(error: RexecError, request: FastifyRequest): void {
+  const cause = error.cause instanceof Error ? error.cause : error
+  const clean = (text = '') => (request.token ? text.replaceAll(request.token, '[redacted]') : text)
+  const err = { name: cause.name, message: clean(cause.message), stack: clean(cause.stack) }
+  request.log[error.code === 'internal' ? 'error' : 'warn']({ err, code: error.code }, error.code)
+}

@@ -1,0 +1,25 @@
+import type { Logger } from '../common/logger.ts'
+import type { Registry } from '../common/metrics.ts'
+import type { Signer, Verifier } from '../common/tokens.ts'
+import type { Authorize } from './authorize.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import type { Identities } from './identity/identities.ts'
+import type { Servers } from './servers.ts'
+import type { ProxySettings } from './settings.ts'
+
+/** What the service is built from; the composition root (main.ts, bin/local.ts, a test) makes them. */
+export interface Parts {
+  settings: ProxySettings
+  identities: Identities
+  cluster: Cluster
+  signer: Signer
+  verify: Verifier
+  logger: Logger
+  registry: Registry
+}
+
+/** What every route is given. */
+export interface Service extends Parts {
+  authorize: Authorize
+  servers: Servers
+}

@@ -1,0 +1,158 @@
+import { type Static, Type } from 'typebox'
+import { IdentitySettings } from './identity/settings.ts'
+import { SecurityModelSettings } from './security-model/settings.ts'
+
+const section = { additionalProperties: false, default: {} }
+const seconds = (fallback: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({ minimum, maximum, default: fallback, description })
+
+/** Every limit of the HTTP service has its name here. */
+export const LimitSettings = Type.Object(
+  {
+    bodyBytes: Type.Integer({
+      minimum: 1024,
+      maximum: 16777216,
+      default: 262144,
+      description: 'Bytes of a request body.',
+    }),
+    bodyDepth: Type.Integer({
+      minimum: 4,
+      maximum: 64,
+      default: 16,
+      description: 'Objects and lists within one another in a JSON body.',
+    }),
+    headerBytes: Type.Integer({
+      minimum: 4096,
+      maximum: 131072,
+      default: 32768,
+      description: 'Bytes of a request line and headers.',
+    }),
+    headers: Type.Integer({ minimum: 16, maximum: 1000, default: 100, description: 'Headers of a request.' }),
+    connections: Type.Integer({
+      minimum: 8,
+      maximum: 100000,
+      default: 2000,
+      description: 'Connections at the same time; more are closed at once.',
+    }),
+    headersSeconds: seconds(10, 1, 120, 'The headers must have arrived after this time.'),
+    requestSeconds: seconds(30, 1, 600, 'The whole request must have arrived after this time.'),
+    keepAliveSeconds: seconds(72, 1, 600, 'An idle connection is closed after this time.'),
+    serversPerUser: Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 5,
+      description: 'Servers that a user may run at the same time.',
+    }),
+    streamsPerUser: Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 20,
+      description: 'Logs and events that a user may follow at the same time.',
+    }),
+    readySeconds: seconds(5, 1, 60, 'A check of /readyz that takes longer has failed.'),
+    heartbeatSeconds: seconds(
+      15,
+      1,
+      300,
+      'A stream of events sends a comment this often, so that nothing between takes it for dead.',
+    ),
+  },
+  section,
+)
+
+/** `rexec proxy --settings FILE` (docs/reference/settings.md). */
+export const ProxySettings = Type.Object(
+  {
+    host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' }),
+    port: Type.Integer({
+      minimum: 0,
+      maximum: 65535,
+      default: 10101,
+      description: 'Port of the service; 0 means any free one.',
+    }),
+    prefix: Type.String({
+      pattern: '^(/[\\w.~-]*[\\w~-])+$',
+      default: '/services/rexec',
+      description:
+        'Where the service is, as the browser sees it: JupyterHub passes /services/<name> on unchanged.',
+    }),
+    publicUrl: Type.Optional(
+      Type.String({
+        pattern: '^https?://[^/?#@\\s]+$',
+        description:
+          'Scheme and host by which users reach the service, without prefix. Else the request tells (see trustProxy).',
+      }),
+    ),
+    trustProxy: Type.Array(Type.String({ minLength: 2 }), {
+      default: ['127.0.0.1', '::1'],
+      description: 'Addresses or networks whose X-Forwarded-* headers are believed.',
+    }),
+    logLevel: Type.String({ default: 'info', description: 'fatal, error, warn, info, debug or trace.' }),
+    shutdownSeconds: seconds(25, 1, 600, 'After SIGTERM, requests that run are given this time.'),
+    metrics: Type.Object(
+      {
+        host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address for metrics.' }),
+        port: Type.Integer({
+          minimum: 0,
+          maximum: 65535,
+          default: 10102,
+          description: 'Port of GET /metrics, which no ingress should expose.',
+        }),
+      },
+      section,
+    ),
+    broker: Type.Object(
+      {
+        clientAddress: Type.String({
+          pattern: '^tcp://.+:[0-9]+$',
+          description: 'Where clients reach the broker, such as tcp://rexec.example.org:5559.',
+        }),
+        serverAddresses: Type.Array(Type.String({ pattern: '^tcp://.+:[0-9]+$' }), {
+          minItems: 1,
+          description: 'Where servers reach the brokers; a server connects to each.',
+        }),
+        credential: Type.String({
+          minLength: 32,
+          maxLength: 4096,
+          pattern: '^[!-~]+$',
+          description:
+            'What brokers show to have tokens reviewed. Keep it in a secret: REXEC_BROKER_CREDENTIAL or REXEC_BROKER_CREDENTIAL_FILE.',
+        }),
+      },
+      { additionalProperties: false },
+    ),
+    tokens: Type.Object(
+      {
+        execSeconds: seconds(3600, 60, 604800, 'Life time of an exec token, unless the request says less.'),
+        maxExecSeconds: seconds(43200, 60, 604800, 'The longest life time that a request may ask for.'),
+        credentialMarginSeconds: seconds(
+          300,
+          0,
+          86400,
+          'A server credential outlives its server by this much, so that the server can end in order.',
+        ),
+      },
+      section,
+    ),
+    cluster: Type.Object(
+      {
+        kind: Type.Literal('local', {
+          default: 'local',
+          description: 'Where servers run: local = child processes, without isolation.',
+        }),
+        stateFolder: Type.String({
+          minLength: 1,
+          default: './state',
+          description: 'Folder of the local servers and their environments.',
+        }),
+      },
+      section,
+    ),
+    limits: LimitSettings,
+    identity: IdentitySettings,
+    securityModel: SecurityModelSettings,
+  },
+  { additionalProperties: false },
+)
+
+export type ProxySettings = Static<typeof ProxySettings>
