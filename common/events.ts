@@ -26,6 +26,11 @@ export function errorEvent(
   return pickle({ type: 'ERROR', message: sentence(code, detail), details: { code, ...details } })
 }
 
+/** An exception of the user's function: the client raises RuntimeError with just this message. */
+export function raisedEvent(message: string, details: Record<string, Picklable>): Buffer {
+  return pickle({ type: 'ERROR', message, details })
+}
+
 /** The same for an error that was caught; anything but a RexecError stays inside and is called `internal`. */
 export function errorEventOf(error: unknown): Buffer {
   return error instanceof RexecError ? errorEvent(error.code, error.detail) : errorEvent('internal')

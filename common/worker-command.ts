@@ -21,7 +21,7 @@ stream = link.makefile("rb")
 source = stream.read(int.from_bytes(stream.read(4), "big"))
 stream.close()
 link.close()
-exec(compile(source, "rexec-worker.py", "exec"), {"__name__": "__main__", "BOOTSTRAP": BOOTSTRAP, "SOURCE": source})
+exec(compile(source, "rexec-worker.py", "exec"), {"__name__": "rexec_worker", "BOOTSTRAP": BOOTSTRAP})
 `
 
 /** The command for a worker that finds its agent at `socketPath`, run by the interpreter `python`. */

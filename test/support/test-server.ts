@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { AgentSettings, AgentStateLine } from '../../common/agent-settings.ts'
+import { workerCommand } from '../../common/worker-command.ts'
+
+const BIN = new URL('agent.ts', import.meta.url).pathname
+
+/** Environments that tests share, so that dill is installed once per Python version. */
+export const sharedEnvironments = join(
+  process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
+  'rexec',
+  'test-servers',
+)
+
+export function digestOf(...words: string[]): string {
+  return createHash('sha256').update(words.join(' ')).digest('hex')
+}
+
+export interface TestServerOptions {
+  brokers: string[]
+  credential?: string
+  /** Interpreter of the worker, and its version. */
+  interpreter?: string
+  settings?: Partial<AgentSettings>
+  env?: Record<string, string>
+  agentArgs?: string[]
+  /** Started later, by startWorker(). */
+  withoutWorker?: boolean
+}
+
+/** A real agent process and a real worker process, as a cluster starts them. */
+export class TestServer {
+  readonly folder: string
+  readonly settings: AgentSettings
+  readonly agent: ChildProcess
+  worker: ChildProcess | undefined
+  readonly states: AgentStateLine[] = []
+  /** The agent's log lines. */
+  readonly log: string[] = []
+  readonly #options: TestServerOptions
+
+  private constructor(folder: string, settings: AgentSettings, options: TestServerOptions) {
+    this.folder = folder
+    this.settings = settings
+    this.#options = options
+    this.agent = spawn(
+      process.execPath,
+      [BIN, '--settings', join(folder, 'agent.json'), ...(options.agentArgs ?? [])],
+      {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    )
+    createInterface({ input: this.agent.stdout! }).on('line', (line) => {
+      this.log.push(line)
+      const entry = JSON.parse(line)
+      if (entry.event === 'state') this.states.push(entry)
+    })
+  }
+
+  static async start(options: TestServerOptions): Promise<TestServer> {
+    const folder = await mkdtemp(join(tmpdir(), 'rexec-server-'))
+    const python = options.settings?.python ?? '3.11'
+    const settings = {
+      name: 'default',
+      brokers: options.brokers,
+      credentialFile: join(folder, 'credential'),
+      socket: join(folder, 'run', 'agent.sock'),
+      environmentsFolder: sharedEnvironments,
+      environmentDigest: digestOf('dill', python),
+      python,
+      requirements: [],
+      ...options.settings,
+    } as unknown as AgentSettings
+    await writeFile(settings.credentialFile, options.credential ?? 'a credential')
+    await writeFile(join(folder, 'agent.json'), JSON.stringify(settings))
+    const server = new TestServer(folder, settings, options)
+    if (!options.withoutWorker) server.startWorker()
+    return server
+  }
+
+  startWorker(): void {
+    const [command, ...args] = workerCommand(this.#options.interpreter ?? 'python3', this.settings.socket)
+    this.worker = spawn(command!, args, {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...this.#options.env },
+    })
+  }
+
+  async close(): Promise<void> {
+    for (const child of [this.agent, this.worker]) {
+      if (!child || child.exitCode !== null || child.signalCode !== null) continue
+      const exited = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exited
+    }
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
