@@ -1,58 +1,61 @@
 /**
- * Where the broker's time goes: `node bench/profile.ts 64|1024|65536|1048576|104857600 [seconds]` puts it under load
- * with V8's profiler on, and prints self times. The .cpuprofile stays, for Chrome's or VS Code's viewer.
+ * Where the broker's time goes: puts it under load with V8's profiler on and prints self times.
+ *
+ *   node bench/profile.ts 64|1024|65536|1048576|104857600 [--seconds 5] [--results FOLDER]
+ *
+ * The .cpuprofile is kept in bench/results, for the viewers of Chrome and VS Code.
  */
-import { mkdtemp, readdir, readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { Problem } from '../bin/problem.ts'
 import { ensureVenv } from '../bin/venv.ts'
 import { CASES, runLoad } from './broker.ts'
-import { type CpuProfile, groupTimes, selfTimes } from './cpu-profile.ts'
+import { type CpuProfile, groupTimes, type SelfTime, selfTimes } from './cpu-profile.ts'
 import { buildNative } from './native.ts'
 import { makeSecrets, startRexec } from './peers.ts'
+import { runProgram, say } from './program.ts'
 import { figure, table } from './table.ts'
 import { VENV } from './venv.ts'
 
+/** Functions shown. */
 const TOP = 30
 
-const size = Number(process.argv[2])
-const each = CASES.findLast(({ bytes }) => bytes === size)
-if (!each) {
-  throw new Problem(
-    `Give the bytes of the arguments: ${[...new Set(CASES.map(({ bytes }) => bytes))].join(', ')}.`,
-  )
-}
-const seconds = Number(process.argv[3] ?? 5)
+await runProgram(async () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '5' },
+      results: { type: 'string', default: join(import.meta.dirname, 'results') },
+    },
+  })
+  const each = CASES.findLast(({ bytes }) => bytes === Number(positionals[0]))
+  const sizes = [...new Set(CASES.map(({ bytes }) => bytes))].join(', ')
+  if (!each) throw new Problem(`Give the bytes of the arguments, one of: ${sizes}.`, 2)
 
-const native = await buildNative(await ensureVenv(VENV.name, { packages: VENV.packages }))
-const folder = await mkdtemp(join(tmpdir(), 'rexec-profile-'))
-const peer = await startRexec(await makeSecrets(), ['--cpu-prof', `--cpu-prof-dir=${folder}`])
-try {
-  const { seconds: took } = await runLoad(native, peer, each)
-  const calls = Math.ceil((each.calls * seconds) / took)
-  const load = await runLoad(native, peer, { ...each, calls, warmUp: 0 })
-  console.log(`${calls} calls, ${figure(calls / load.seconds)} per second with the profiler on\n`)
-} finally {
-  await peer.close()
-}
+  const native = await buildNative(await ensureVenv(VENV.name, { packages: VENV.packages, onLine: say }))
+  const name = `broker-${each.bytes}.cpuprofile`
+  const flags = ['--cpu-prof', `--cpu-prof-dir=${values.results}`, `--cpu-prof-name=${name}`]
+  const broker = await startRexec(await makeSecrets(), flags)
+  try {
+    const { seconds } = await runLoad(native, broker, each)
+    const calls = Math.ceil((each.calls / seconds) * Number(values.seconds))
+    const load = await runLoad(native, broker, { ...each, calls, warmUp: 0 })
+    console.log(`${calls} calls, ${figure(calls / load.seconds)} per second with the profiler on\n`)
+  } finally {
+    await broker.close() // Node writes the profile
+  }
+  const file = join(values.results, name)
+  show(selfTimes(JSON.parse(await readFile(file, 'utf8')) as CpuProfile))
+  say(`kept as ${file}`)
+})
 
-const file = join(folder, (await readdir(folder))[0]!)
-const times = selfTimes(JSON.parse(await readFile(file, 'utf8')) as CpuProfile)
-const busy = times.reduce((sum, { group, seconds: self }) => sum + (group === 'idle' ? 0 : self), 0)
-const percent = (time: number) => `${((time / busy) * 100).toFixed(1)} %`
-console.log(
-  table(
-    ['group', 'busy time'],
-    groupTimes(times).map(([group, time]) => [group, percent(time)]),
-  ),
-)
-console.log()
-const top = times.filter(({ group }) => group !== 'idle').slice(0, TOP)
-console.log(
-  table(
-    ['function', 'group', 'busy time'],
-    top.map(({ name, group, seconds: self }) => [name, group, percent(self)]),
-  ),
-)
-console.log(`\n${file}`)
+function show(times: SelfTime[]): void {
+  const busy = times.filter(({ group }) => group !== 'idle')
+  const total = busy.reduce((sum, { seconds }) => sum + seconds, 0)
+  const percent = (seconds: number) => `${((seconds / total) * 100).toFixed(1)} %`
+  const groups = groupTimes(busy).map(([group, seconds]) => [group, percent(seconds)])
+  const functions = busy.slice(0, TOP).map(({ name, group, seconds }) => [name, group, percent(seconds)])
+  console.log(`${table(['group', 'busy time'], groups)}\n`)
+  console.log(table(['function', 'group', 'busy time'], functions))
+}

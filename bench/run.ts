@@ -6,6 +6,7 @@
  *   --rounds N            rounds that count (default 5)
  *   --peers               also the naive brokers on zeromq.js and pyzmq
  *   --json                the result on stdout instead of tables
+ *   --results FOLDER      where the result is kept as JSON (default bench/results)
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,10 +15,10 @@ import { Problem } from '../bin/problem.ts'
 import { ensureVenv } from '../bin/venv.ts'
 import { type BrokerResult, brokerTable, CASES, measureBroker, QUICK_CASES } from './broker.ts'
 import { type Facts, machineFacts } from './facts.ts'
+import { runProgram, say } from './program.ts'
 import { measureStack, type StackResult, stackTable } from './stack.ts'
 import { VENV } from './venv.ts'
 
-const RESULTS = join(import.meta.dirname, 'results')
 const HALVES = ['broker', 'stack']
 const QUICK_SHARE = 0.01
 
@@ -27,7 +28,7 @@ interface Result {
   stack?: StackResult
 }
 
-async function main(): Promise<void> {
+await runProgram(async () => {
   const { values: options } = parseArgs({
     options: {
       only: { type: 'string' },
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '5' },
       peers: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      results: { type: 'string', default: join(import.meta.dirname, 'results') },
     },
   })
   if (options.only && !HALVES.includes(options.only)) {
@@ -54,9 +56,9 @@ async function main(): Promise<void> {
     result.stack = await measureStack(python, rounds, options.quick ? QUICK_SHARE : 1)
   }
   const json = JSON.stringify(result, null, 2)
-  process.stdout.write(`${options.json ? json : tables(result)}\n`)
-  say(`kept as ${await keep(json, result.facts.date)}`)
-}
+  console.log(options.json ? json : tables(result))
+  say(`kept as ${await keep(options.results, json, result.facts.date)}`)
+})
 
 function tables({ facts, broker, stack }: Result): string {
   const parts = [
@@ -69,19 +71,9 @@ function tables({ facts, broker, stack }: Result): string {
   return parts.join('\n\n')
 }
 
-async function keep(json: string, date: string): Promise<string> {
-  const file = join(RESULTS, `${date.slice(0, 19).replaceAll(':', '-')}.json`)
-  await mkdir(RESULTS, { recursive: true })
+async function keep(folder: string, json: string, date: string): Promise<string> {
+  const file = join(folder, `${date.slice(0, 19).replaceAll(':', '-')}.json`)
+  await mkdir(folder, { recursive: true })
   await writeFile(file, `${json}\n`)
   return file
 }
-
-/** Progress, apart from the result. */
-function say(text: string): void {
-  process.stderr.write(`${text}\n`)
-}
-
-main().catch((error: Error) => {
-  say(error instanceof Problem ? error.message : String(error.stack))
-  process.exitCode = 1
-})

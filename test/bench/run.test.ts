@@ -1,0 +1,60 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+/** Whether each part of the bench works, with tiny counts: how fast anything is, no test asks. */
+const bench = join(import.meta.dirname, '..', '..', 'bench')
+const node = (script: string, ...args: string[]) =>
+  promisify(execFile)(process.execPath, [join(bench, script), ...args])
+const skip = spawnSync('cc', ['--version']).error && 'needs a C compiler (Debian: apt install gcc libc6-dev)'
+
+t.test('the broker half gives figures of every size and peer', { skip }, async (t) => {
+  const { stdout } = await node(
+    'run.ts',
+    '--quick',
+    '--only',
+    'broker',
+    '--peers',
+    '--json',
+    '--results',
+    t.testdir(),
+  )
+  const { facts, broker, stack } = JSON.parse(stdout)
+  t.match(facts, { commit: String, node: process.version, cores: Number })
+  t.match(broker.libzmq, /^4\./)
+  t.equal(broker.cases.length, 6)
+  for (const each of broker.cases) {
+    t.same(Object.keys(each.peers), ['zmq_proxy', 'rexec', 'zeromq.js', 'pyzmq'])
+    for (const { median } of Object.values<{ median: number }>(each.peers)) t.ok(median > 0)
+    t.ok(each.ratio.median > 0)
+  }
+  t.notOk(stack)
+})
+
+t.test('the stack half gives figures of the unmodified client', async (t) => {
+  const { stdout } = await node('run.ts', '--quick', '--only', 'stack', '--json', '--results', t.testdir())
+  const { stack } = JSON.parse(stdout)
+  t.ok(stack.latency.hop.median.median > 0)
+  t.ok(stack.latency.rexec.median.median > 0)
+  t.same(
+    stack.throughput.map(({ threads }: { threads: number }) => threads),
+    [1, 4, 20, 1],
+  )
+})
+
+t.test('the profile says where the time of the broker goes', { skip }, async (t) => {
+  const { stdout } = await node('profile.ts', '1024', '--seconds', '0.5', '--results', t.testdir())
+  t.match(stdout, /\| ours +\|/)
+  t.match(stdout, /broker\/zmtp\/parser\.ts/)
+})
+
+t.test('a wrong option is answered with a sentence', async (t) => {
+  const complaint = async (script: string, ...args: string[]) => {
+    const { code, stderr } = await node(script, ...args).catch((error) => error)
+    t.equal(code, 2)
+    return stderr
+  }
+  t.equal(await complaint('run.ts', '--only', 'proxy'), '--only takes one of: broker, stack.\n')
+  t.match(await complaint('profile.ts', '5'), /^Give the bytes of the arguments, one of: 64, 1024, /)
+})
