@@ -9,6 +9,7 @@ import { checkSettings } from '../common/settings.ts'
 import { createVerifier } from '../common/tokens.ts'
 import { buildApp } from '../proxy/app.ts'
 import type { Cluster } from '../proxy/cluster/cluster.ts'
+import { environmentToPassOn } from '../proxy/cluster/local/environment.ts'
 import { createLocalCluster } from '../proxy/cluster/local/local.ts'
 import { LogFile } from '../proxy/cluster/local/log-file.ts'
 import { findPythons } from '../proxy/cluster/local/pythons.ts'
@@ -24,10 +25,6 @@ const HOST = '127.0.0.1'
 const DEFAULT_PORT = 10101
 const DEFAULT_BROKER_PORT = 5559
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace']
-
-/** What workers get of this process' environment: how to find programs and packages. Nothing else is passed on. */
-const PASSED_ON =
-  /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|PYENV_ROOT|(PIP|UV)_\w+|XDG_CACHE_HOME|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|(HTTPS?|ALL|NO)_PROXY)$/i
 
 export interface LocalOptions {
   /** Keys, tokens, logs and environments are kept here; one process at a time may use it. */
@@ -82,7 +79,7 @@ export async function main(args: string[]): Promise<void> {
  * @throws Problem when the state folder is in use, a port is taken, or there is no Python
  */
 export async function startLocal(options: LocalOptions): Promise<LocalService> {
-  const env = environmentToPassOn()
+  const env = environmentToPassOn(process.env)
   const pythons = await findPythons(env)
   if (Object.keys(pythons).length === 0) {
     throw new Problem(
@@ -194,12 +191,6 @@ async function startProxy(
   closers.push(() => app.close())
   const address = await app.listen({ host: HOST, port }).catch(portIsTaken('port', port))
   return `${address}${settings.prefix}`
-}
-
-function environmentToPassOn(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name, value]) => PASSED_ON.test(name) && value !== undefined),
-  ) as Record<string, string>
 }
 
 function portIsTaken(option: string, port: number): (error: NodeJS.ErrnoException) => never {
