@@ -74,7 +74,9 @@ export function createIdentityApi(settings: IdentityApiSettings, logger: Logger)
 }
 
 function checkUrl({ url, allowHttp }: IdentityApiSettings): void {
-  const { protocol, hostname, username, password } = URL.parse(url) ?? new URL('http:///')
+  const parsed = URL.parse(url)
+  if (!parsed) throw new SettingsError(['identity.identityApi.url: not a URL'])
+  const { protocol, hostname, username, password } = parsed
   if (username || password)
     throw new SettingsError(['identity.identityApi.url: must not hold a user or password'])
   const isLoopback = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/.test(hostname)

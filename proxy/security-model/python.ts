@@ -9,7 +9,7 @@ import type { Profile } from '../pipeline.ts'
 export function approvePython(profile: Profile, python: unknown): { python: string; interpreter: string } {
   const offered = Object.keys(profile.pythons).sort(byMinor)
   const wanted = python === undefined && offered.length === 1 ? offered[0] : python
-  if (wanted === undefined) {
+  if (wanted === undefined && offered.length > 0) {
     throw new RexecError(
       'python_not_allowed',
       `python: name the version that you call from, of ${list(offered)}.`,
