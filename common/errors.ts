@@ -143,6 +143,10 @@ export const errorTable = {
     status: 429,
     says: 'Too many of your calls are waiting. Wait until some have ended, then call again.',
   },
+  queue_timeout: {
+    status: 504,
+    says: 'Your servers were busy with other calls for too long. Wait until some have ended, or ask for more replicas.',
+  },
   message_malformed: {
     status: 400,
     says: 'The broker could not read this message. Use the scidx-rexec client, or see docs/protocol.md.',

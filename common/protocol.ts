@@ -1,3 +1,5 @@
+import { type Static, Type } from 'typebox'
+
 /**
  * Names and numbers of the protocol between broker and server, written down in docs/protocol.md (section 3).
  * Every message is one ZMTP multipart message on a DEALER socket; its first frame is one of these verbs.
@@ -21,23 +23,28 @@ export const Verb = {
   PART: 'PART', // callId, more bytes
 } as const
 
-/** The last frame of a client's message that cancels: [..., "", token, CANCEL_FRAME, text]. */
+/** The frame after the token in a client's message that cancels: [..., "", token, CANCEL_FRAME, text]. */
 export const CLIENT_CANCEL = '__REXEC_CANCEL__'
 
-/** What a server says of itself in READY. */
-export interface ServerInfo {
-  /** Calls it runs at once. */
-  concurrency: number
-  state: ServerPhase
-}
+const ServerPhase = Type.Union([Type.Literal('installing'), Type.Literal('ready'), Type.Literal('failed')])
+export type ServerPhase = Static<typeof ServerPhase>
 
-export type ServerPhase = 'installing' | 'ready' | 'failed'
+/** What a server says of itself in READY; further properties are ignored. */
+export const ServerInfo = Type.Object({
+  /** Calls it runs at once. */
+  concurrency: Type.Integer({ minimum: 1 }),
+  state: ServerPhase,
+})
+export type ServerInfo = Static<typeof ServerInfo>
 
 /** STATE: `message` is a progress line while installing, the reason when failed. */
-export interface ServerState {
-  state: ServerPhase
-  message: string
-}
+export const ServerState = Type.Object({
+  state: ServerPhase,
+  message: Type.String(),
+  /** Error code of common/errors.ts when failed; install_failed without it. */
+  code: Type.Optional(Type.String()),
+})
+export type ServerState = Static<typeof ServerState>
 
 export interface Welcome {
   /** Seconds between heartbeats; a peer silent for `timeout` seconds is lost. */
@@ -45,5 +52,5 @@ export interface Welcome {
   timeout: number
 }
 
-/** Bytes of a FRAME's or PART's chunk at most. */
+/** Bytes of a whole payload, and of a FRAME's or PART's chunk, at most. */
 export const MAX_PART = 1024 * 1024

@@ -1,0 +1,145 @@
+import type { Logger } from '../common/logger.ts'
+import type { Registry } from '../common/metrics.ts'
+import { MAX_PART } from '../common/protocol.ts'
+import { createVerifier, type PublicKeys } from '../common/tokens.ts'
+import { type ClientContext, ClientSession } from './client.ts'
+import { Inquiry } from './inquiry.ts'
+import { BrokerMetrics } from './metrics.ts'
+import { type Identify, Prover } from './prover.ts'
+import { Router } from './router.ts'
+import { type ServerContext, ServerSession } from './server.ts'
+import type { BrokerSettings } from './settings.ts'
+import type { ConnectionLimits } from './zmtp/connection.ts'
+import { Listener } from './zmtp/listener.ts'
+import { createNullMechanism } from './zmtp/null-mechanism.ts'
+import type { Budget } from './zmtp/writer.ts'
+
+export type { Identify } from './prover.ts'
+
+export interface BrokerOptions {
+  settings: BrokerSettings
+  /** The proxy's, for exec tokens and server credentials. */
+  publicKeys: PublicKeys
+  identify: Identify
+  logger: Logger
+  registry: Registry
+}
+
+export interface Broker {
+  /** tcp://host:port as bound. */
+  clientAddress: string
+  serverAddress: string
+  /** Refuses new calls and ends the waiting ones; resolves when the running ones have ended, or after `seconds`. */
+  drain(seconds: number): Promise<void>
+  /** Ends what still runs with broker_stopping and closes both ports. */
+  close(): Promise<void>
+}
+
+/** How often waiting calls and server sessions are looked at, in milliseconds. */
+const TICK = 100
+/** Bytes of a server's message beside a chunk: verb, call id, or the credential of READY. */
+const SERVER_MESSAGE_EXTRA = 64 * 1024
+
+/** Builds the broker and listens on both ports. */
+export async function createBroker(options: BrokerOptions): Promise<Broker> {
+  const { settings, publicKeys, identify, logger, registry } = options
+  const { clients, servers, connections, messages, buffers, queue } = settings
+  const budget: Budget = { used: 0 }
+  const sessions = new Set<ServerSession>()
+  const welcome = () => [...sessions].filter((session) => session.isWelcome)
+  const metrics = new BrokerMetrics(registry, {
+    clients: () => clientPort.connections,
+    servers: () => welcome().length,
+    waiting: () => router.waiting,
+    buffered: () => budget.used,
+  })
+  const router = new Router(settings, budget, metrics)
+  const inquiry = new Inquiry(router, identify, queue.askSeconds * 1000, logger)
+  const verify = createVerifier(publicKeys)
+  const limits: ConnectionLimits = {
+    maxFrames: messages.maxFrames,
+    maxMessageBytes: messages.maxBytes,
+    maxCommandBytes: messages.maxCommandBytes,
+    cutThroughBytes: messages.cutThroughBytes,
+    outBytes: buffers.connectionBytes,
+    totalBytes: buffers.totalBytes,
+    handshakeTime: connections.handshakeSeconds * 1000,
+    pingTime: connections.pingSeconds * 1000,
+    pingTimeout: connections.pingTimeoutSeconds * 1000,
+    stallTime: connections.stallSeconds * 1000,
+  }
+  const lingerTime = connections.lingerSeconds * 1000
+  const common = { budget, mechanism: createNullMechanism }
+  const clientContext: ClientContext = {
+    router,
+    prover: new Prover(verify, identify, settings),
+    metrics,
+    logger,
+    budget,
+    outBytes: buffers.connectionBytes,
+    stallTime: limits.stallTime,
+    lingerTime,
+  }
+  const clientPort = new Listener({
+    ...common,
+    ...clients,
+    limits,
+    open: (connection) => new ClientSession(connection, clientContext),
+    refused: (address, limit) => logger.warn({ address, limit }, 'client connection refused'),
+  })
+  const serverContext: ServerContext = {
+    router,
+    verify,
+    metrics,
+    logger,
+    maxConcurrency: servers.maxConcurrency,
+    maxEventBytes: messages.maxBytes,
+    handshakeTime: limits.handshakeTime,
+    heartbeatTime: servers.heartbeatSeconds * 1000,
+    timeout: servers.timeoutSeconds * 1000,
+    lingerTime,
+    sessions,
+  }
+  const serverBytes = MAX_PART + SERVER_MESSAGE_EXTRA
+  const serverPort = new Listener({
+    ...common,
+    ...servers,
+    limits: { ...limits, maxMessageBytes: serverBytes, cutThroughBytes: serverBytes },
+    open: (connection) => new ServerSession(connection, serverContext),
+    refused: (address, limit) => logger.warn({ address, limit }, 'server connection refused'),
+  })
+
+  const clientAddress = await clientPort.listen()
+  const serverAddress = await serverPort.listen().catch(async (error) => {
+    await clientPort.close('broker stopping', 0)
+    throw error
+  })
+  const ticks = setInterval(() => {
+    const now = performance.now()
+    for (const session of sessions) session.tick(now)
+    router.tick(now)
+  }, TICK)
+
+  return {
+    clientAddress,
+    serverAddress,
+    async drain(seconds) {
+      router.stopping = true
+      router.failWaiting('broker_stopping')
+      const until = performance.now() + seconds * 1000
+      while (performance.now() < until && welcome().some((session) => session.outstanding > 0))
+        await new Promise((resolve) => setTimeout(resolve, TICK))
+    },
+    async close() {
+      router.stopping = true
+      inquiry.close()
+      router.failWaiting('broker_stopping')
+      for (const session of welcome()) session.failCalls('broker_stopping')
+      await Promise.all([
+        clientPort.close('broker stopping', lingerTime),
+        serverPort.close('broker stopping', lingerTime),
+      ])
+      clearInterval(ticks)
+    },
+  }
+}

@@ -1,0 +1,81 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { Connection, type ConnectionLimits, type Session } from './connection.ts'
+import type { Mechanism } from './mechanism.ts'
+import type { Budget } from './writer.ts'
+
+/** How often the times of all connections are looked at, in milliseconds. */
+const TICK = 200
+
+export interface ListenerOptions {
+  host: string
+  /** 0: any free one. */
+  port: number
+  maxConnections: number
+  maxPerAddress: number
+  limits: ConnectionLimits
+  budget: Budget
+  mechanism: () => Mechanism
+  /** Makes the session of a peer that has passed the handshake. */
+  open: (connection: Connection) => Session
+  /** A connection above a limit was closed. */
+  refused: (address: string, limit: 'maxConnections' | 'maxPerAddress') => void
+}
+
+/** A port that speaks ZMTP (docs/protocol.md, section 1). */
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #connections = new Set<Connection>()
+  readonly #perAddress = new Map<string, number>()
+  readonly #server: Server
+  #ticks: NodeJS.Timeout | undefined
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+    this.#server = createServer((socket) => this.#accept(socket))
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** Resolves with the address when it listens, as tcp://host:port. */
+  async listen(): Promise<string> {
+    const { host, port } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject).listen({ host, port, backlog: 1024 }, resolve)
+    })
+    this.#ticks = setInterval(() => {
+      const now = performance.now()
+      for (const connection of this.#connections) connection.tick(now)
+    }, TICK)
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new TypeError('A TCP port has an address.')
+    return `tcp://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+  }
+
+  /** Takes no new connections. Resolves when the ones there are have been closed, at the latest after `time`. */
+  async close(reason: string, time: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    for (const connection of this.#connections) connection.end(reason, time)
+    await closed
+    clearInterval(this.#ticks)
+  }
+
+  #accept(socket: Socket): void {
+    const { maxConnections, maxPerAddress, limits, budget, mechanism, open, refused } = this.#options
+    const address = socket.remoteAddress ?? ''
+    const count = this.#perAddress.get(address) ?? 0
+    if (this.#connections.size >= maxConnections || count >= maxPerAddress) {
+      socket.on('error', () => {}).destroy()
+      return refused(address, count >= maxPerAddress ? 'maxPerAddress' : 'maxConnections')
+    }
+    this.#perAddress.set(address, count + 1)
+    const closed = (connection: Connection) => {
+      this.#connections.delete(connection)
+      const left = this.#perAddress.get(address)! - 1
+      if (left === 0) this.#perAddress.delete(address)
+      else this.#perAddress.set(address, left)
+    }
+    this.#connections.add(new Connection(socket, { limits, budget, mechanism: mechanism(), open, closed }))
+  }
+}

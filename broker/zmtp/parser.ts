@@ -1,0 +1,230 @@
+import { BufferList, type Frame, toBuffer } from './frame.ts'
+
+/** Limits on what a peer may send, in bytes and frames (P5, P7). */
+export interface ParserLimits {
+  maxFrames: number
+  maxMessageBytes: number
+  maxCommandBytes: number
+  /** A message that grows above this is handed on as a stream. */
+  cutThroughBytes: number
+}
+
+/**
+ * What the parser finds. A message is given whole, or as a stream from the frame on that made it too long to store:
+ * streamBegin (frames so far), then for each frame frameBegin and at least one frameData, then streamEnd.
+ */
+export interface ParserSink {
+  message(frames: Frame[]): void
+  streamBegin(frames: Frame[]): void
+  frameBegin(size: number): void
+  frameData(chunk: Buffer): void
+  streamEnd(): void
+  command(body: Buffer): void
+  /** The bytes are not ZMTP, or break a limit. Nothing follows. `frames` are the ones before the offence. */
+  fault(reason: Fault, frames: Frame[]): void
+}
+
+export type Fault = 'malformed' | 'too_large' | 'too_many_frames'
+
+const MORE = 1
+const LONG = 2
+const COMMAND = 4
+const EMPTY = Buffer.alloc(0)
+
+/**
+ * Cuts the bytes of a connection into ZMTP frames and messages. Frames are pieces of the reads, not copies.
+ * Between two finds it can be halted; the rest of the read is kept until it is told to go on.
+ */
+export class Parser {
+  readonly #sink: ParserSink
+  readonly #limits: ParserLimits
+  /** The frame in hand: its flags, and how many of its bytes are still to come; -1 between frames. */
+  #flags = 0
+  #left = -1
+  #partial: BufferList | undefined
+  /** A header that was cut by the end of a read. */
+  readonly #header = Buffer.alloc(9)
+  #headerLength = 0
+  #frames: Frame[] = []
+  #frameCount = 0
+  /** Declared bytes of the message's frames so far. */
+  #messageBytes = 0
+  #streaming = false
+  /** A streamed frame whose frameBegin has not been given yet. */
+  #opening = false
+  #halted = false
+  #stopped = false
+  #rest: Buffer[] = []
+
+  constructor(sink: ParserSink, limits: ParserLimits) {
+    this.#sink = sink
+    this.#limits = limits
+  }
+
+  /** Whether the last bytes seen ended a message, so that a close now breaks nothing. */
+  get betweenMessages(): boolean {
+    return this.#left < 0 && this.#headerLength === 0 && this.#frameCount === 0
+  }
+
+  /** Bytes held: of the stored part of an unfinished message, and of reads that came while halted. */
+  get held(): number {
+    let bytes = this.#streaming ? 0 : this.#messageBytes - Math.max(this.#left, 0)
+    if ((this.#flags & COMMAND) !== 0 && this.#partial) bytes = this.#partial.length
+    for (const chunk of this.#rest) bytes += chunk.length
+    return bytes
+  }
+
+  halt(): void {
+    this.#halted = true
+  }
+
+  /** Goes on with what was kept. */
+  proceed(): void {
+    this.#halted = false
+    const rest = this.#rest
+    this.#rest = []
+    if (rest.length === 0) this.push(EMPTY)
+    for (const chunk of rest) this.push(chunk)
+  }
+
+  /** Forgets everything; further bytes are ignored. */
+  stop(): void {
+    this.#stopped = true
+    this.#frames = []
+    this.#partial = undefined
+    this.#rest = []
+    this.#messageBytes = 0
+  }
+
+  push(chunk: Buffer): void {
+    let at = 0
+    const end = chunk.length
+    while (!this.#stopped) {
+      if (this.#halted) {
+        if (at < end) this.#rest.push(at === 0 ? chunk : chunk.subarray(at))
+        return
+      }
+      if (this.#opening) {
+        this.#opening = false
+        this.#sink.frameBegin(this.#left)
+      } else if (this.#left === 0) {
+        // An empty frame is whole without further bytes.
+        this.#finishFrame(EMPTY)
+      } else if (at === end) {
+        return
+      } else {
+        at = this.#left < 0 ? this.#readHeader(chunk, at, end) : this.#readBody(chunk, at, end)
+      }
+    }
+  }
+
+  #readHeader(chunk: Buffer, at: number, end: number): number {
+    if (this.#headerLength > 0 || end - at < 9) return this.#readHeaderBytewise(chunk, at, end)
+    const flags = chunk[at]!
+    if ((flags & LONG) === 0) {
+      this.#startFrame(flags, chunk[at + 1]!)
+      return at + 2
+    }
+    this.#startFrame(flags, chunk.readUInt32BE(at + 1) * 2 ** 32 + chunk.readUInt32BE(at + 5))
+    return at + 9
+  }
+
+  /** A header near the end of a read, which may go on in the next. */
+  #readHeaderBytewise(chunk: Buffer, start: number, end: number): number {
+    const header = this.#header
+    let at = start
+    while (at < end) {
+      header[this.#headerLength++] = chunk[at++]!
+      const long = (header[0]! & LONG) !== 0
+      if (this.#headerLength < (long ? 9 : 2)) continue
+      this.#headerLength = 0
+      this.#startFrame(
+        header[0]!,
+        long ? header.readUInt32BE(1) * 2 ** 32 + header.readUInt32BE(5) : header[1]!,
+      )
+      return at
+    }
+    return at
+  }
+
+  #startFrame(flags: number, size: number): void {
+    this.#flags = flags
+    this.#left = size
+    if (flags > (MORE | LONG) && flags !== COMMAND && flags !== (COMMAND | LONG))
+      return this.#fail('malformed')
+    if ((flags & COMMAND) !== 0) {
+      // Commands stand between messages (P4).
+      if (this.#frameCount > 0) return this.#fail('malformed')
+      if (size > this.#limits.maxCommandBytes) return this.#fail('too_large')
+    } else {
+      if (++this.#frameCount > this.#limits.maxFrames) return this.#fail('too_many_frames')
+      this.#messageBytes += size
+      if (this.#messageBytes > this.#limits.maxMessageBytes) return this.#fail('too_large')
+      if (!this.#streaming && this.#messageBytes > this.#limits.cutThroughBytes) {
+        this.#streaming = true
+        const frames = this.#frames
+        this.#frames = []
+        this.#sink.streamBegin(frames)
+      }
+      this.#opening = this.#streaming
+    }
+  }
+
+  #readBody(chunk: Buffer, at: number, end: number): number {
+    const left = this.#left
+    const available = end - at
+    if (this.#streaming) return this.#passBody(chunk, at, Math.min(left, available))
+    if (this.#partial === undefined && available >= left) {
+      this.#finishFrame(chunk.subarray(at, at + left))
+      return at + left
+    }
+    const taken = Math.min(left, available)
+    this.#partial ??= new BufferList()
+    this.#partial.push(chunk.subarray(at, at + taken))
+    this.#left = left - taken
+    if (this.#left === 0) {
+      const frame = this.#partial
+      this.#partial = undefined
+      this.#finishFrame(frame)
+    }
+    return at + taken
+  }
+
+  #passBody(chunk: Buffer, at: number, taken: number): number {
+    this.#left -= taken
+    this.#sink.frameData(chunk.subarray(at, at + taken))
+    if (this.#left === 0) this.#endStreamedFrame()
+    return at + taken
+  }
+
+  #finishFrame(frame: Frame): void {
+    if (this.#streaming) {
+      this.#sink.frameData(EMPTY)
+      return this.#endStreamedFrame()
+    }
+    this.#left = -1
+    if ((this.#flags & COMMAND) !== 0) return this.#sink.command(toBuffer(frame))
+    this.#frames.push(frame)
+    if ((this.#flags & MORE) !== 0) return
+    const frames = this.#frames
+    this.#frames = []
+    this.#frameCount = 0
+    this.#messageBytes = 0
+    this.#sink.message(frames)
+  }
+
+  #endStreamedFrame(): void {
+    this.#left = -1
+    if ((this.#flags & MORE) !== 0) return
+    this.#streaming = false
+    this.#frameCount = 0
+    this.#messageBytes = 0
+    this.#sink.streamEnd()
+  }
+
+  #fail(reason: Fault): void {
+    const frames = this.#frames
+    this.stop()
+    this.#sink.fault(reason, frames)
+  }
+}
