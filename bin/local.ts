@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createBroker } from '../broker/broker.ts'
-import { createIdentify, type Identify } from '../broker/identify.ts'
+import { createBroker, type Identify } from '../broker/broker.ts'
+import { createIdentify } from '../broker/identify.ts'
 import { BrokerSettings } from '../broker/settings.ts'
 import { createLogger, type Logger } from '../common/logger.ts'
 import { createRegistry } from '../common/metrics.ts'
@@ -24,6 +24,8 @@ import { openState, type State } from './state.ts'
 const HOST = '127.0.0.1'
 const DEFAULT_PORT = 10101
 const DEFAULT_BROKER_PORT = 5559
+/** Milliseconds for one question of the broker to the proxy beside it. */
+const IDENTIFY_TIMEOUT = 10_000
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace']
 
 export interface LocalOptions {
@@ -140,7 +142,14 @@ async function compose(options: Composition): Promise<Omit<LocalService, 'close'
   closers.push(() => cluster.close())
 
   const url = await startProxy(options, cluster, broker, logger('proxy'))
-  proxyIsThere.resolve(createIdentify({ url, credential: state.brokerCredential }))
+  proxyIsThere.resolve(
+    createIdentify({
+      url,
+      credential: state.brokerCredential,
+      timeout: IDENTIFY_TIMEOUT,
+      logger: logger('broker'),
+    }),
+  )
   return {
     url,
     broker: { client: broker.clientAddress, server: broker.serverAddress },

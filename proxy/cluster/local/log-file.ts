@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, renameSync } from 'node:fs'
 import { redact } from '../../../common/logger.ts'
 import { Changes } from './changes.ts'
 
@@ -23,20 +23,21 @@ export class LogFile {
     this.#path = path
     this.#maxBytes = maxBytes
     this.#maxLag = maxLag
-    rmSync(path, { force: true })
-    rmSync(`${path}.1`, { force: true })
+    // What an earlier process wrote last may tell why it ended.
+    if (existsSync(path)) renameSync(path, `${path}.1`)
   }
 
   /** Adds a line; what looks like a secret is taken out. */
   write(line: string): void {
     if (this.#ended) return
     const text = `${redact(line)}\n`
-    if (this.#bytes + text.length > this.#maxBytes && this.#bytes > 0) {
+    const bytes = Buffer.byteLength(text)
+    if (this.#bytes + bytes > this.#maxBytes && this.#bytes > 0) {
       renameSync(this.#path, `${this.#path}.1`)
       this.#bytes = 0
     }
     appendFileSync(this.#path, text, { mode: 0o600 })
-    this.#bytes += Buffer.byteLength(text)
+    this.#bytes += bytes
     for (const follower of this.#followers) {
       follower.lines.push(text.slice(0, -1))
       if (follower.lines.length > this.#maxLag) {

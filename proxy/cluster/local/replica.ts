@@ -10,7 +10,7 @@ import { readLines } from './lines.ts'
 import { killGroup, killMarked, MARKER, recordGroup } from './processes.ts'
 
 /** The agent has this long to say why its worker ended, and the worker to end after its agent, in milliseconds. */
-const PARTING = 2000
+const PARTING = 1000
 const STOPPED = 'told to stop'
 /** After the drain time an agent that is told to stop has this long to end, in milliseconds. */
 const STOP_GRACE = 1000
