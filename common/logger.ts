@@ -5,16 +5,24 @@ export type { Logger } from 'pino'
 /** Fields that may hold a secret, wherever they stand in a logged object (two levels deep). */
 const SECRET_FIELDS = ['token', 'authorization', 'cookie', 'credential', 'password', 'secret', 'access_token']
 
-/** A JWT, or a word that follows something named like a secret: the last net, for texts of other programs. */
-const SECRETS_IN_TEXT =
-  /\beyJ[\w-]+\.[\w-]+\.[\w-]*|((?:token|authorization|password|secret|credential)["']?\s*[=:]\s*["']?(?:(?:bearer|token)\s+)?)[^\s"',;&]{6,}|(\/\/[^\s/:@]*:)[^\s/@]+(?=@)/gi
+/**
+ * The last net, for texts of other programs: a JWT, what follows something named like a secret, cookies, user and
+ * password in a URL. Each pattern takes time in proportion to the text, whatever it holds.
+ */
+const SECRETS_IN_TEXT: [pattern: RegExp, replacement: string][] = [
+  [/(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]'],
+  [/(cookie["']?\s*[=:]\s*)[^\r\n]+/gi, '$1[redacted]'],
+  [
+    /((?:token|authorization|password|passwd|secret|credential|api[-_]?key)["']?\s*[=:]\s*["']?(?:(?:bearer|token|basic)\s+)?)[^\s"',;&]{6,}/gi,
+    '$1[redacted]',
+  ],
+  [/(\bbearer\s+)[\w.~+/=-]{6,}/gi, '$1[redacted]'],
+  [/(\/\/)[^\s/@]+(?=@)/g, '$1[redacted]'],
+]
 
 /** Replaces what looks like a secret in a text of another program (an error message, an installer's line). */
 export function redact(text: string): string {
-  return text.replace(
-    SECRETS_IN_TEXT,
-    (_all, named: string | undefined, url: string | undefined) => `${named ?? url ?? ''}[redacted]`,
-  )
+  return SECRETS_IN_TEXT.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), text)
 }
 
 /** Fastify and the other parts log with the same options: JSON lines, ISO times, secrets taken out. */

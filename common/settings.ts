@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { Ajv, type ErrorObject } from 'ajv'
 import type { Static, TObject } from 'typebox'
 import { parse } from 'yaml'
 
@@ -47,14 +47,29 @@ export function checkSettings<T extends TObject>(
   // A section's own default says what it is when the section above leaves it out.
   const validate = ajv.compile({ ...schema, default: undefined })
   if (validate(settings)) return settings as Static<T>
-  throw new SettingsError(
-    (validate.errors ?? []).map(({ instancePath, message, params }) => {
-      const path = instancePath.slice(1).replaceAll('/', '.')
-      if ('additionalProperty' in params)
-        return `${[path, params.additionalProperty].filter(Boolean).join('.')}: no such setting`
-      return `${path || 'settings'}: ${message}`
-    }),
-  )
+  throw new SettingsError(problemsOf(validate.errors ?? []))
+}
+
+/** One line for each wrong setting, with all forms that it may have. Values are not named: they may be secret. */
+function problemsOf(errors: ErrorObject[]): string[] {
+  return [...Map.groupBy(errors, ({ instancePath }) => instancePath).values()].flatMap((errors) => {
+    const forms = errors.filter(({ keyword }) => keyword !== 'anyOf')
+    if (forms.length === errors.length) return errors.map((error) => `${nameOf(error)}: ${problemOf(error)}`)
+    return [`${nameOf(forms[0]!)}: ${forms.map(problemOf).join(' or ')}`]
+  })
+}
+
+/** The setting with dots, from a JSON pointer (RFC 6901). */
+function nameOf({ instancePath, params }: ErrorObject): string {
+  const path = instancePath.split('/').map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return [...path, params.additionalProperty, params.missingProperty].filter(Boolean).join('.') || 'settings'
+}
+
+function problemOf({ keyword, message, params }: ErrorObject): string {
+  if (keyword === 'additionalProperties') return 'no such setting'
+  if (keyword === 'required') return 'required'
+  if (keyword === 'const') return `must be ${JSON.stringify(params.allowedValue)}`
+  return message ?? keyword
 }
 
 function set(target: Record<string, unknown>, [head, ...rest]: string[], value: unknown): void {

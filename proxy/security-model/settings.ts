@@ -28,6 +28,7 @@ export const ProfileSettings = Type.Object(
         '3.12': 'python:3.12-slim',
         '3.13': 'python:3.13-slim',
       },
+      additionalProperties: false,
       description: 'Python versions offered, each with its image (Kubernetes) or interpreter (local).',
     }),
     groups: Type.Array(Type.String({ pattern: '[^/]' }), {
