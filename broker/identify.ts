@@ -16,7 +16,7 @@ export interface IdentifyOptions {
 }
 
 /** What the proxy may say of a token; all else is the proxy's or this broker's own trouble. */
-const VERDICTS = new Set<unknown>(['token_missing', 'token_invalid', 'token_wrong_kind', 'not_allowed'])
+const VERDICTS = new Set<unknown>(['token_invalid', 'token_wrong_kind', 'not_allowed'])
 
 /** A function that asks the proxy's POST /api/v1/token-reviews. Rejects with RexecError. */
 export function createIdentify({ url, credential, timeout, logger }: IdentifyOptions): Identify {

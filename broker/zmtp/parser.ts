@@ -94,6 +94,7 @@ export class Parser {
     this.#partial = undefined
     this.#rest = []
     this.#messageBytes = 0
+    this.#left = -1
   }
 
   push(chunk: Buffer): void {

@@ -49,7 +49,7 @@ export function ready({ type = 'DEALER', identity = '', metadata = {} }: Introdu
       properties.flatMap(([name, value]) => {
         const size = Buffer.alloc(4)
         size.writeUInt32BE(value.length)
-        return [Buffer.from([name.length]), Buffer.from(name), size, Buffer.from(value)]
+        return [Buffer.from([name.length]), Buffer.from(name), size, Buffer.from(value, 'latin1')]
       }),
     ),
   )
