@@ -28,7 +28,7 @@ NO ISOLATION: functions run as you, with all that you may do. For trying out onl
   user      token
 ${users.map(({ name, token }) => `  ${name.padEnd(9)} ${token}`).join('\n')}
 
-Paste into Python ${versions.join(' or ')} (after: pip install scidx-rexec==0.1.0 requests):
+Paste into Python of one of these versions (after: pip install scidx-rexec==0.1.0 requests):
 
 import sys; from rexec.client_api import remote_func
 remote_func.set_api_url("${url}/spawn"); remote_func.set_remote_addr("${hostname}"); remote_func.set_remote_port("${port}")

@@ -9,7 +9,7 @@ import { untilTold } from './signals.ts'
 import { ensureVenv } from './venv.ts'
 
 /** The unmodified client from PyPI, and what it imports but does not declare. */
-const CLIENT = ['scidx-rexec==0.1.0', 'requests==2.32.5']
+export const CLIENT = ['scidx-rexec==0.1.0', 'requests==2.32.5']
 /** What the client's pinned packages have wheels for, the best first. */
 const CLIENT_PYTHONS = ['3.12', '3.13', '3.11', '3.10', '3.9']
 const EXAMPLE = join(import.meta.dirname, '../examples/demo.py')

@@ -148,6 +148,8 @@ export async function createLocalCluster(options: LocalClusterOptions): Promise<
     async close() {
       closing = true
       await Promise.allSettled([...servers].map(([folder, starting]) => clear(folder, starting)))
+      // The last net: whatever was being started when this began.
+      await killLeftovers(stateFolder)
       await rm(runtime, { recursive: true, force: true })
     },
   }

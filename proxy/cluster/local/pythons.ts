@@ -30,17 +30,17 @@ export interface Python {
 /**
  * Interpreters on this machine that can make environments: on the PATH, from pyenv, from uv. Each is tried by running it.
  * @param env PATH, HOME and, where they are set, PYENV_ROOT and UV_PYTHON_INSTALL_DIR
- * @returns version "3.11" -> absolute path; of several the one that comes first on the PATH
+ * @returns version "3.11" -> absolute path, oldest first; of several the one that comes first on the PATH
  */
 export async function findPythons(env: Environment): Promise<Record<string, string>> {
   const candidates = await findCandidates(env)
   const answers = await Promise.all(candidates.map((candidate) => probePython(candidate, env)))
   const uv = (await onPath('uv', env)).length > 0
+  const usable = answers.filter((python) => python !== undefined && (python.hasVenv || uv))
   const found: Record<string, string> = {}
-  for (const python of answers) {
-    if (!python || !(python.hasVenv || uv) || !MINORS.some((minor) => python.version === `3.${minor}`))
-      continue
-    found[python.version] ??= python.path
+  for (const version of MINORS.map((minor) => `3.${minor}`)) {
+    const python = usable.find((candidate) => candidate?.version === version)
+    if (python) found[version] = python.path
   }
   return found
 }
