@@ -35,6 +35,18 @@ export function loggerOptions(level = 'info'): LoggerOptions {
       paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
       censor: '[redacted]',
     },
+    hooks: {
+      // pino makes the message of an error that is logged without one.
+      logMethod(args, method) {
+        const [first, second] = args as unknown[]
+        const error = first instanceof Error ? first : (first as { err?: unknown } | undefined)?.err
+        const said = second === undefined && error instanceof Error ? [first, error.message] : args
+        method.apply(
+          this,
+          said.map((part) => (typeof part === 'string' ? redact(part) : part)) as typeof args,
+        )
+      },
+    },
     serializers: {
       // The path alone: a query string may hold a token. Headers and bodies are never logged.
       req: (req: { method?: string; url?: string }) => ({

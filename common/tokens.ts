@@ -116,9 +116,8 @@ export function createVerifier(publicKeys: PublicKeys): Verifier {
         requiredClaims: ['sub', 'exp', 'jti'],
       })
       const { sub, exp, jti, server } = payload
-      const serverIsValid =
-        typeof server === 'string' ? server !== '' : server === undefined && kind === 'exec'
-      if (!sub || !exp || !jti || !serverIsValid)
+      const serverIsValid = isText(server) || (server === undefined && kind === 'exec')
+      if (!isText(sub) || !isText(jti) || !exp || !serverIsValid)
         throw new RexecError('token_invalid', 'The token lacks a claim.')
       return { user: sub, server: server as string | undefined, expiresAt: exp, id: jti }
     } catch (error) {
@@ -133,4 +132,8 @@ export function createVerifier(publicKeys: PublicKeys): Verifier {
       throw new RexecError('token_invalid', undefined, { cause: error })
     }
   }
+}
+
+function isText(claim: unknown): claim is string {
+  return typeof claim === 'string' && claim !== ''
 }
