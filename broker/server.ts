@@ -337,6 +337,7 @@ export class ServerSession implements Session {
     if (call === undefined) return
     const size = callNumber(toBuffer(frames[2]!))
     if (call.incoming?.left !== -1 || size < 0) return this.#offence('FRAME out of place')
+    if (frames[3]!.length > Math.min(size, MAX_PART)) return this.#offence('chunk too long')
     call.incoming.left = size
     if (size > this.#context.maxEventBytes) this.#context.router.fail(call, 'result_too_large')
     if (!call.over) call.client.lane.begin(call, size)

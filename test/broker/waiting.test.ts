@@ -60,7 +60,7 @@ t.test(
   async (t) => {
     const failed = {
       name: 'default',
-      phase: 'failed',
+      phase: 'failed' as const,
       message: 'No matching distribution.',
       code: 'install_failed',
     }
@@ -68,7 +68,9 @@ t.test(
     const { server, client, token } = await startBroker(t, {}, identify)
     const alice = await server('alice', { state: 'installing' })
     const peer = await client()
+    alice.send('STATE', '{"state":"installing","message":"wait"}')
     peer.send('', await token('alice'), 'f', '1')
+    await nextProgress(t, peer, 'wait\n')
     alice.send('STATE', '{"state":"failed","message":"pip says: no such package nmupy"}')
     const { message } = await nextError(t, peer, 'install_failed')
     t.match(message, 'pip says: no such package nmupy')
@@ -86,7 +88,9 @@ t.test('a code of the server is kept when it is of the table', async (t) => {
   ]) {
     const alice = await server('alice', { state: 'installing' })
     const peer = await client()
+    alice.send('STATE', '{"state":"installing","message":"wait"}')
     peer.send('', await token('alice'), 'f', '1')
+    await nextProgress(t, peer, 'wait\n')
     alice.send('STATE', JSON.stringify({ state: 'failed', message: 'why', code }))
     await nextError(t, peer, expected!)
     await alice.closed
