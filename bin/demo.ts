@@ -1,17 +1,13 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs, styleText } from 'node:util'
-import { findPythons, probePython } from '../proxy/cluster/local/pythons.ts'
+import { CLIENT, choosePython } from './client.ts'
 import { stateFolder } from './folders.ts'
 import { type LocalService, startLocal } from './local.ts'
 import { Problem } from './problem.ts'
 import { untilTold } from './signals.ts'
 import { ensureVenv } from './venv.ts'
 
-/** The unmodified client from PyPI, and what it imports but does not declare. */
-export const CLIENT = ['scidx-rexec==0.1.0', 'requests==2.32.5']
-/** What the client's pinned packages have wheels for, the best first. */
-const CLIENT_PYTHONS = ['3.12', '3.13', '3.11', '3.10', '3.9']
 const EXAMPLE = join(import.meta.dirname, '../examples/demo.py')
 /** The example must be done after this time, in milliseconds. The first run installs packages. */
 const PATIENCE = 300_000
@@ -47,19 +43,10 @@ export async function main(args: string[]): Promise<void> {
   say('docs/user/quickstart.md    your own function and requirements, step by step')
 }
 
-/** python3, unless the client cannot be installed for its version and there is another one. */
-async function choosePython(): Promise<string> {
-  const usual = await probePython('python3', process.env)
-  if (usual && CLIENT_PYTHONS.includes(usual.version)) return usual.path
-  const pythons = await findPythons(process.env)
-  const version = CLIENT_PYTHONS.find((candidate) => pythons[candidate])
-  return version ? pythons[version]! : 'python3'
-}
-
 /** @throws Problem when the example did not come to its good end */
 async function runExample(
   python: string,
-  { url, broker, users, logFile }: LocalService,
+  { url, broker, users, state }: LocalService,
   signal: AbortSignal,
 ): Promise<void> {
   const child = spawn(python, ['-u', EXAMPLE], {
@@ -83,7 +70,10 @@ async function runExample(
     else end.resolve(killed ? `it was ended by ${killed}` : `exit code ${code}`)
   })
   const failure = await end.promise
-  if (failure) throw new Problem(`The demo did not come to its end: ${failure}. The log is ${logFile}.`)
+  if (failure)
+    throw new Problem(
+      `The demo did not come to its end: ${failure}. The logs (rexec.log, server.log) are in ${state}.`,
+    )
 }
 
 const onTerminal = Boolean(process.stdout.isTTY)

@@ -59,9 +59,10 @@ export async function createLocalCluster(options: LocalClusterOptions): Promise<
     return server
   }
 
-  /** Ends a server and frees its name, unless a later server has it by now. */
+  /** Ends a server, removes its files and frees its name, unless a later server has it by now. */
   async function clear(folder: string, starting: Promise<LocalServer>): Promise<void> {
-    await (await starting).stop()
+    if (servers.get(folder) !== starting) return
+    await (await starting).remove()
     if (servers.get(folder) === starting) servers.delete(folder)
   }
 
@@ -147,7 +148,9 @@ export async function createLocalCluster(options: LocalClusterOptions): Promise<
 
     async close() {
       closing = true
-      await Promise.allSettled([...servers].map(([folder, starting]) => clear(folder, starting)))
+      // The logs stay until the next start: they may tell why somebody closed this.
+      await Promise.allSettled([...servers.values()].map(async (starting) => (await starting).end()))
+      servers.clear()
       // The last net: whatever was being started when this began.
       await killLeftovers(stateFolder)
       await rm(runtime, { recursive: true, force: true })

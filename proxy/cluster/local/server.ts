@@ -33,7 +33,8 @@ export class LocalServer {
   readonly ended: Promise<void>
   readonly #options: ServerOptions
   readonly #replicas: Replica[]
-  #stopped: Promise<void> | undefined
+  #end: Promise<void> | undefined
+  #removed: Promise<void> | undefined
   readonly #createdAt = Date.now()
 
   private constructor(options: ServerOptions) {
@@ -41,7 +42,8 @@ export class LocalServer {
     this.log = new LogFile(join(options.folder, 'server.log'))
     const { replicas } = options.server
     this.#replicas = Array.from({ length: replicas }, (_, index) => this.#startReplica(index + 1))
-    this.ended = Promise.all(this.#replicas.map((replica) => replica.ended)).then(() => {
+    this.ended = Promise.all(this.#replicas.map((replica) => replica.ended)).then(async () => {
+      await rm(credentialIn(options.folder), { force: true })
       this.log.end()
       this.changes.notify()
     })
@@ -79,16 +81,16 @@ export class LocalServer {
     }
   }
 
-  /** Ends all replicas and removes the server's files. */
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop()
-    return this.#stopped
+  /** Ends all replicas. The log stays. */
+  end(): Promise<void> {
+    this.#end ??= Promise.all(this.#replicas.map((replica) => replica.stop())).then(() => this.ended)
+    return this.#end
   }
 
-  async #stop(): Promise<void> {
-    await Promise.all(this.#replicas.map((replica) => replica.stop()))
-    await this.ended
-    await rm(this.#options.folder, { recursive: true, force: true })
+  /** The same, and removes the server's files. */
+  remove(): Promise<void> {
+    this.#removed ??= this.end().then(() => rm(this.#options.folder, { recursive: true, force: true }))
+    return this.#removed
   }
 
   /** The most useful of the replicas' states: calls flow as soon as one is ready. */
