@@ -81,6 +81,13 @@ export const AgentSettings = Type.Object(
       default: 2147483648,
       description: 'A larger return value or yielded item is an error.',
     }),
+    memoryBytes: Type.Optional(
+      Type.Integer({
+        minimum: 67108864,
+        description:
+          'Memory of one call, where no container limits it: beyond it Python raises MemoryError (RLIMIT_DATA).',
+      }),
+    ),
     logLevel: Type.String({ default: 'info', description: 'fatal, error, warn, info, debug or trace.' }),
   },
   { additionalProperties: false },

@@ -178,6 +178,10 @@ export const errorTable = {
     status: 500,
     says: 'The process that ran your function ended before it returned. The server goes on; correct the function and call again.',
   },
+  worker_lost: {
+    status: 502,
+    says: 'The server has lost its worker, perhaps because memory ran out. Start it again, with more memory if need be.',
+  },
   out_of_memory: {
     status: 507,
     says: 'Your function used more memory than the server has. Use less, or ask for more memory.',

@@ -1,117 +1,199 @@
 import { readFileSync } from 'node:fs'
-import type { Server } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { AgentSettings, AgentStateLine } from '../common/agent-settings.ts'
-import type { ErrorCode } from '../common/errors.ts'
-import { sentence } from '../common/errors.ts'
+import { type ErrorCode, sentence } from '../common/errors.ts'
 import { type Logger, redact } from '../common/logger.ts'
-import type { ServerPhase } from '../common/protocol.ts'
+import type { ServerState } from '../common/protocol.ts'
 import { BrokerLink } from './broker-link.ts'
+import type { Call } from './call.ts'
 import { Child } from './child.ts'
+import { after } from './clock.ts'
+import { knownCode } from './failure.ts'
 import { Parent } from './parent.ts'
 import { Pool } from './pool.ts'
 import { listenForWorker } from './worker-socket.ts'
 
-export interface Agent {
-  /** Ends the server: running calls may go on for drainSeconds. */
-  stop(reason: string): void
-  /** Resolves with the exit code when everything has ended. */
-  ended: Promise<number>
-}
+/** After a failure the brokers have this many milliseconds to take in why. */
+const FAREWELL = 2000
 
-export async function startAgent(settings: AgentSettings, logger: Logger): Promise<Agent> {
-  let state: { state: ServerPhase; message: string } = { state: 'installing', message: '' }
-  let parent: Parent | undefined
-  let resolveEnded!: (code: number) => void
-  const ended = new Promise<number>((resolve) => {
-    resolveEnded = resolve
+/** A server's agent: brokers on one side, the worker on the other, and the server's life from start to end. */
+export class Agent {
+  readonly #settings: AgentSettings
+  readonly #logger: Logger
+  readonly #pool: Pool
+  #state: ServerState = { state: 'installing', message: '' }
+  #links: BrokerLink[] = []
+  #server: Server | undefined
+  #parent: Parent | undefined
+  #stopping = false
+  #stopWaiting: () => void
+  #stopIdle = () => {}
+  #stopLife: () => void
+  #finish!: (exitCode: number) => void
+  /** Resolves with the exit code when all has ended. */
+  readonly ended = new Promise<number>((resolve) => {
+    this.#finish = resolve
   })
-  const say = (line: Omit<AgentStateLine, 'event'>) => logger.info({ event: 'state', ...line })
-  const pool = new Pool({
-    prefork: settings.prefork,
-    concurrency: settings.concurrency,
-    fork: (count) => parent?.fork(count),
-    kill: (pid) => parent?.kill(pid),
-  })
-  const setState = (next: ServerPhase, message: string) => {
-    state = { state: next, message }
-    for (const link of links) link.state(state)
+
+  constructor(settings: AgentSettings, logger: Logger) {
+    this.#settings = settings
+    this.#logger = logger
+    this.#pool = new Pool({
+      prefork: settings.prefork,
+      concurrency: settings.concurrency,
+      fork: (count) => this.#parent?.fork(count),
+      kill: (pid) => this.#parent?.kill(pid),
+    })
+    const { workerSeconds, lifetimeSeconds } = settings
+    this.#stopWaiting = after(workerSeconds, () => {
+      void this.#fail('server_failed', `Its worker did not start within ${workerSeconds} seconds.`)
+    })
+    this.#stopLife = after(lifetimeSeconds, () =>
+      this.stop(`Its life time of ${lifetimeSeconds} seconds is over.`),
+    )
   }
-  const server: Server = await listenForWorker({
-    path: settings.socket,
-    onParent(socket) {
-      if (parent) return undefined
-      parent = new Parent(socket, settings)
-      let replaced = false
-      parent.on('progress', (line) => {
-        const text = redact(line)
-        say({ state: 'installing', message: text })
-        setState('installing', text)
-      })
-      parent.on('replaced', () => {
+
+  /** Listens for the worker and connects to the brokers. */
+  async start(): Promise<void> {
+    this.#say({ state: 'starting', message: '' })
+    this.#server = await listenForWorker({
+      path: this.#settings.socket,
+      onParent: (socket) => this.#welcomeParent(socket),
+      onChild: (socket, pid) => {
+        const child = new Child(pid, socket, dirname(this.#settings.socket), this.#logger)
+        this.#pool.add(child)
+        return child
+      },
+    })
+    this.#links = this.#settings.brokers.map(
+      (address) =>
+        new BrokerLink({
+          address,
+          logger: this.#logger,
+          credential: () => readFileSync(this.#settings.credentialFile, 'utf8').trim(),
+          concurrency: this.#settings.concurrency,
+          current: () => this.#state,
+          onCall: (call) => this.#run(call),
+          onCallEnd: (call) => this.#callEnded(call),
+          onRefused: (text) => void this.#fail('credential_refused', text),
+        }),
+    )
+  }
+
+  #welcomeParent(socket: Socket): Parent | undefined {
+    if (this.#parent) return undefined // there is one worker; what else connects is not it
+    this.#stopWaiting()
+    const parent = new Parent(socket, this.#settings)
+    let replaced = false
+    parent
+      .on('progress', (line) => this.#progress(redact(line)))
+      .on('failed', ({ code, detail }) => void this.#fail(knownCode(code), redact(detail)))
+      .on('replaced', () => {
         replaced = true
       })
-      parent.on('serving', () => {
-        pool.fill()
-        say({ state: 'ready', message: '' })
-        setState('ready', '')
+      .on('serving', () => this.#serve())
+      .on('exited', (exit) => this.#pool.exited(exit))
+      .on('terminating', () => this.stop('It was told to stop.'))
+      .on('gone', () => {
+        this.#parent = undefined
+        if (!replaced) void this.#fail('worker_lost')
       })
-      parent.on('failed', ({ code, detail }) => fail(code as ErrorCode, redact(detail)))
-      parent.on('exited', (exit) => pool.exited(exit))
-      parent.on('terminating', () => stop('The server was told to stop.'))
-      parent.on('gone', () => {
-        parent = undefined
-        if (!replaced) fail('worker_died', 'The worker ended.')
-      })
-      return parent.reader
-    },
-    onChild(socket, { pid }) {
-      const child = new Child(pid, socket, dirname(settings.socket))
-      pool.add(child)
-      return child
-    },
-  })
-  say({ state: 'starting', message: '' })
-  const links = settings.brokers.map(
-    (address) =>
-      new BrokerLink({
-        address,
-        logger,
-        credential: () => readFileSync(settings.credentialFile, 'utf8').trim(),
-        info: () => ({ concurrency: settings.concurrency, state: state.state }),
-        onCall: (call) => pool.submit(call),
-        onCallEnd: (call) => pool.end(call),
-        onRefused: (code, text) => fail('credential_refused', `${text} [${code}]`),
-      }),
-  )
+    this.#parent = parent
+    return parent
+  }
 
-  let stopping = false
-  function finish(code: number): void {
-    for (const link of links) link.close()
-    pool.close()
-    parent?.close()
-    server.close()
-    resolveEnded(code)
+  // --- calls
+
+  #run(call: Call): void {
+    this.#stopIdle()
+    this.#pool.submit(call)
   }
-  function fail(code: ErrorCode, detail: string): void {
-    if (stopping) return
-    stopping = true
+
+  #callEnded(call: Call): void {
+    this.#pool.end(call)
+    if (this.#pool.calls.length === 0) this.#beIdle()
+  }
+
+  #beIdle(): void {
+    const { idleSeconds } = this.#settings
+    this.#stopIdle()
+    this.#stopIdle = after(idleSeconds, () => this.stop(`It had no call for ${idleSeconds} seconds.`))
+  }
+
+  // --- life
+
+  #say(line: Omit<AgentStateLine, 'event'>): void {
+    this.#logger.info({ event: 'state', ...line })
+  }
+
+  #tell(state: ServerState): void {
+    this.#state = state
+    for (const link of this.#links) link.state(state)
+  }
+
+  #progress(message: string): void {
+    if (this.#stopping) return
+    this.#say({ state: 'installing', message })
+    this.#tell({ state: 'installing', message })
+  }
+
+  #serve(): void {
+    if (this.#stopping) return
+    this.#pool.fill()
+    this.#beIdle()
+    this.#say({ state: 'ready', message: '' })
+    this.#tell({ state: 'ready', message: '' })
+  }
+
+  /** Ends with exit code 1 after telling everybody why. */
+  async #fail(code: ErrorCode, detail?: string): Promise<void> {
+    if (this.#stopping) return
+    this.#stopping = true
     const message = sentence(code, detail)
-    say({ state: 'failed', message, code })
-    setState('failed', message)
-    for (const call of pool.calls) call.fail(code, detail)
-    setTimeout(() => finish(1), 500)
+    this.#say({ state: 'failed', message, code })
+    for (const call of this.#pool.calls) call.fail(code, detail)
+    this.#tell({ state: 'failed', message, code })
+    await this.#within(FAREWELL, Promise.all(this.#links.map((link) => link.closedByBroker())))
+    this.end(1)
   }
-  function stop(reason: string): void {
-    if (stopping) return
-    stopping = true
-    say({ state: 'stopping', message: reason })
-    const drained = Promise.all(links.map((link) => link.drain(reason)))
-    const timeout = setTimeout(() => finish(0), settings.drainSeconds * 1000)
-    void drained.then(() => {
-      clearTimeout(timeout)
-      finish(0)
+
+  /** Ends with exit code 0. Running calls may go on for drainSeconds. A second order to stop is obeyed at once. */
+  stop(reason: string): void {
+    if (this.#stopping) return this.end(0)
+    this.#stopping = true
+    this.#say({ state: 'stopping', message: reason })
+    void this.#drain(reason)
+  }
+
+  async #drain(reason: string): Promise<void> {
+    const drained = Promise.all(this.#links.map((link) => link.drain(reason)))
+    await this.#within(this.#settings.drainSeconds * 1000, drained)
+    for (const call of this.#pool.calls) call.fail('server_stopping', reason)
+    await this.#within(FAREWELL, drained)
+    this.end(0)
+  }
+
+  /** Waits for a promise, but only so many milliseconds. */
+  async #within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, milliseconds)
     })
+    await Promise.race([promise, timeout])
+    clearTimeout(timer)
   }
-  return { stop, ended }
+
+  /** Ends at once: connections, timers, the worker with all its processes. */
+  end(exitCode: number): void {
+    this.#stopping = true
+    this.#stopWaiting()
+    this.#stopIdle()
+    this.#stopLife()
+    for (const link of this.#links) link.close()
+    this.#pool.close()
+    this.#parent?.close()
+    this.#server?.close()
+    this.#finish(exitCode)
+  }
 }

@@ -3,18 +3,21 @@ import { type Channel, dataEvent, endEvent, errorEvent } from '../common/events.
 import { MAX_PART, Verb } from '../common/protocol.ts'
 import { header, ToChild } from './message.ts'
 
-/** A session with a broker: resolves when the message has been handed to the network. */
+/** Sends a message to the broker; resolves when the network has taken it, or when there is no broker any more. */
 export type Send = (frames: (Buffer | string)[]) => Promise<void>
 
 /** The process that runs a call, as far as the call needs it. */
 export interface Runner {
-  write(chunks: Buffer[]): void
+  /** Returns a promise when the process takes bytes more slowly than they come. */
+  write(chunks: Buffer[]): Promise<void> | undefined
   pause(): void
   resume(): void
 }
 
 /** Bytes of a call's events that may wait for the network before its process is made to wait. */
-const HIGH_WATER = 256 * 1024
+export const HIGH_WATER = 256 * 1024
+
+const PADDING = Buffer.alloc(MAX_PART)
 
 /**
  * One call: its two frames on the way to the process, its events on the way back. It knows nothing of how the process
@@ -28,9 +31,12 @@ export class Call {
   /** Bytes for the process, while there is none. */
   #held: Buffer[] = []
   #frames = 0
+  /** Bytes of events that the network has not taken. */
   #waiting = 0
   #paused = false
-  ended = false
+  /** Bytes still to come of a streamed event. */
+  #missing = 0
+  #ended = false
 
   constructor(id: string, send: Send, onEnd: (call: Call) => void) {
     this.id = id
@@ -38,33 +44,43 @@ export class Call {
     this.#onEnd = onEnd
   }
 
-  /** Begins the next of the two frames; `chunk` is its beginning or the whole. */
-  frame(size: number, chunk: Buffer): void {
-    this.#write([header(this.#frames++ === 0 ? ToChild.FUNCTION : ToChild.ARGUMENTS, size), chunk])
-  }
-
-  part(chunk: Buffer): void {
-    this.#write([chunk])
-  }
-
-  /** Both frames at once. */
-  frames(fn: Buffer, args: Buffer): void {
-    this.#frames = 2
-    this.#write([header(ToChild.FUNCTION, fn.length), fn, header(ToChild.ARGUMENTS, args.length), args])
-  }
-
-  #write(chunks: Buffer[]): void {
-    if (this.#runner) this.#runner.write(chunks)
-    else this.#held.push(...chunks)
+  /** It has had its final event, or its broker is gone. */
+  get ended(): boolean {
+    return this.#ended
   }
 
   /** Gives the call its process. */
   run(runner: Runner): void {
     this.#runner = runner
-    if (this.#held.length > 0) runner.write(this.#held)
+    const held = this.#held
     this.#held = []
-    if (this.#paused) runner.pause()
+    if (held.length > 0) runner.write(held)
   }
+
+  // --- from the broker
+
+  /** Function and arguments at once. */
+  frames(fn: Buffer, args: Buffer): void {
+    this.#write([header(ToChild.FUNCTION, fn.length), fn, header(ToChild.ARGUMENTS, args.length), args])
+  }
+
+  /** Begins the next of the two frames. Resolves when there is room for more. */
+  frame(size: number, chunk: Buffer): Promise<void> | undefined {
+    const type = this.#frames++ === 0 ? ToChild.FUNCTION : ToChild.ARGUMENTS
+    return this.#write([header(type, size), chunk])
+  }
+
+  part(chunk: Buffer): Promise<void> | undefined {
+    return this.#write([chunk])
+  }
+
+  #write(chunks: Buffer[]): Promise<void> | undefined {
+    if (this.#runner) return this.#runner.write(chunks)
+    this.#held.push(...chunks)
+    return undefined
+  }
+
+  // --- to the broker
 
   output(channel: Channel, text: string): void {
     this.#event('more', dataEvent(channel, text))
@@ -72,43 +88,53 @@ export class Call {
 
   /** A pickled event, or a part of a large one (see Receive in message.ts). */
   item(part: Buffer, offset: number, size: number): void {
-    if (size <= MAX_PART) this.#event('more', part)
-    else if (offset > 0) this.#post([Verb.PART, this.id, part], part.length)
-    else {
+    if (size <= MAX_PART) return this.#event('more', part)
+    if (offset === 0) {
       this.#post([Verb.EVENT, this.id, 'more'], 0)
       this.#post([Verb.FRAME, this.id, String(size), part], part.length)
+    } else {
+      this.#post([Verb.PART, this.id, part], part.length)
     }
+    this.#missing = size - offset - part.length
   }
 
   /** The regular end. */
   done(): void {
-    this.#final(endEvent())
+    this.#end(endEvent())
   }
 
-  cancelled(reason: string): void {
-    this.#final(endEvent({ reason }))
+  cancel(reason: string): void {
+    this.#end(endEvent({ reason }))
   }
 
   fail(code: ErrorCode, detail?: string): void {
-    this.#final(errorEvent(code, detail))
+    this.#end(errorEvent(code, detail))
   }
 
   /** The end with an error event that is already pickled. */
   failWith(event: Buffer): void {
-    this.#final(event)
+    this.#end(event)
   }
 
-  /** The end without a word: the session is over. */
+  /** The end without a word: the broker is gone. */
   abandon(): void {
-    if (this.ended) return
-    this.ended = true
+    if (this.#ended) return
+    this.#ended = true
     this.#onEnd(this)
   }
 
-  #final(payload: Buffer): void {
-    if (this.ended) return
-    this.#event('final', payload)
+  #end(payload: Buffer): void {
+    if (this.#ended) return
+    if (this.#missing > 0) void this.#pad(this.#missing, payload)
+    else this.#event('final', payload)
     this.abandon()
+  }
+
+  /** Ends a large event that broke off, so that the final one can follow: with zeros no client can unpickle it. */
+  async #pad(missing: number, payload: Buffer): Promise<void> {
+    for (let rest = missing; rest > 0; rest -= MAX_PART)
+      await this.#send([Verb.PART, this.id, PADDING.subarray(0, Math.min(rest, MAX_PART))])
+    await this.#send([Verb.EVENT, this.id, 'final', payload])
   }
 
   #event(kind: 'more' | 'final', payload: Buffer): void {
@@ -116,18 +142,17 @@ export class Call {
   }
 
   #post(frames: (Buffer | string)[], bytes: number): void {
-    if (this.ended) return
+    if (this.#ended) return
     this.#waiting += bytes
     if (this.#waiting > HIGH_WATER && !this.#paused) {
       this.#paused = true
       this.#runner?.pause()
     }
-    this.#send(frames).then(() => {
+    void this.#send(frames).then(() => {
       this.#waiting -= bytes
-      if (this.#paused && this.#waiting <= HIGH_WATER / 2) {
-        this.#paused = false
-        this.#runner?.resume()
-      }
+      if (!this.#paused || this.#waiting > HIGH_WATER / 2) return
+      this.#paused = false
+      if (!this.#ended) this.#runner?.resume()
     })
   }
 }

@@ -1,85 +1,78 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Logger } from '../common/logger.ts'
 import { MAX_PART } from '../common/protocol.ts'
 import type { Call, Runner } from './call.ts'
 import { type Exit, exitFailure, failureEvent } from './failure.ts'
 import { FromChild, MessageReader } from './message.ts'
 import { Output } from './output.ts'
 
+/** Bytes that may wait for a process to take them. */
+const WRITE_HIGH_WATER = 4 * 1024 * 1024
+/** Chunks that together are smaller are written at once. */
+const SMALL = 64 * 1024
+/** After a process' exit its connection ends too, unless another process holds it; then that is waited for (ms). */
+const LINGER = 1000
+
 /** A forked process of the worker: waits for one call, runs it, ends. */
 export class Child implements Runner {
   readonly pid: number
   readonly #socket: Socket
-  readonly #outputs: Output[] = []
+  readonly #outputs: Output[]
+  #call: Call | undefined
   #exit: Exit | undefined
-  #closed = false
-  call: Call | undefined
+  #linger: NodeJS.Timeout | undefined
 
-  constructor(pid: number, socket: Socket, folder: string) {
+  /** `folder` holds the FIFOs that it has made for stdout and stderr. @throws when they are not what they should be */
+  constructor(pid: number, socket: Socket, folder: string, logger: Logger) {
     this.pid = pid
     this.#socket = socket
-    for (const [channel, name] of [
-      ['stdout', 'out'],
-      ['stderr', 'err'],
-    ] as const) {
-      this.#outputs.push(
-        new Output(join(folder, `${pid}-${name}`), (text) => this.call?.output(channel, text)),
-      )
-    }
-    socket.on('close', () => {
-      this.#closed = true
-      this.#afterEnd()
+    this.#outputs = (['stdout', 'stderr'] as const).map((channel) => {
+      const onText = (text: string) => {
+        if (this.#call) this.#call.output(channel, text)
+        else logger.warn({ pid, text }, 'a waiting process wrote')
+      }
+      return new Output(join(folder, `${pid}-${channel.slice(3)}`), onText)
     })
+    socket.on('close', () => this.#conclude())
   }
 
   /** Reads the messages that follow HELLO. */
   readonly reader = new MessageReader(MAX_PART, (type, part, offset, size) => {
-    const { call } = this
+    const call = this.#call
     if (!call || call.ended) return
     switch (type) {
+      case FromChild.ITEM:
+        call.item(part, offset, size)
+        break
+      case FromChild.DONE:
+        this.#endOutputs()
+        call.done()
+        break
       case FromChild.PENDING:
         this.#outputs.forEach((output, index) => {
           output.drain(part.readUInt32BE(index * 4))
         })
         break
-      case FromChild.ITEM:
-        call.item(part, offset, size)
-        break
-      case FromChild.DONE:
-        call.done()
-        break
-      case FromChild.ERROR: {
+      case FromChild.ERROR:
         this.#endOutputs()
         call.failWith(failureEvent(JSON.parse(part.toString())))
-      }
     }
   })
 
-  /** The parent has seen the process end. */
-  exited(exit: Exit): void {
-    this.#exit = exit
-    this.#afterEnd()
-  }
-
-  /** Everything that the process had sent has been read and its exit is known: a call that has not ended failed. */
-  #afterEnd(): void {
-    if (!this.#exit || !this.#closed || !this.call || this.call.ended) return
-    for (const output of this.#outputs) output.drain()
-    this.#endOutputs()
-    this.call.fail(...exitFailure(this.#exit))
-  }
-
-  #endOutputs(): void {
-    for (const output of this.#outputs) output.end()
-  }
-
   run(call: Call): void {
-    this.call = call
+    this.#call = call
     call.run(this)
   }
 
-  write(chunks: Buffer[]): void {
-    this.#socket.write(Buffer.concat(chunks))
+  write(chunks: Buffer[]): Promise<void> | undefined {
+    const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    if (size <= SMALL) this.#socket.write(Buffer.concat(chunks, size))
+    else for (const chunk of chunks) this.#socket.write(chunk)
+    if (this.#socket.writableLength < WRITE_HIGH_WATER) return undefined
+    return new Promise((resolve) => {
+      this.#socket.once('drain', resolve).once('close', resolve)
+    })
   }
 
   pause(): void {
@@ -92,7 +85,31 @@ export class Child implements Runner {
     this.#socket.resume()
   }
 
+  /** The parent has seen the process end. */
+  exited(exit: Exit): void {
+    this.#exit = exit
+    if (this.#socket.closed) this.#conclude()
+    else this.#linger = setTimeout(() => this.#socket.destroy(), LINGER)
+  }
+
+  /** When all that the process has sent has been read and its exit is known, a call that has not ended has failed. */
+  #conclude(): void {
+    if (!this.#exit) return
+    clearTimeout(this.#linger)
+    if (this.#call && !this.#call.ended) {
+      for (const output of this.#outputs) output.drain()
+      this.#endOutputs()
+      this.#call.fail(...exitFailure(this.#exit))
+    }
+    this.close()
+  }
+
+  #endOutputs(): void {
+    for (const output of this.#outputs) output.end()
+  }
+
   close(): void {
+    clearTimeout(this.#linger)
     this.#socket.destroy()
     for (const output of this.#outputs) output.close()
   }

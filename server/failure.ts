@@ -10,25 +10,33 @@ export interface Failure {
 }
 
 export function failureEvent({ code, detail, details = {} }: Failure): Buffer {
-  return code !== null && code in errorTable
-    ? errorEvent(code as ErrorCode, detail, details)
-    : raisedEvent(detail, details)
+  return code === null ? raisedEvent(detail, details) : errorEvent(knownCode(code), detail, details)
 }
 
-/** How a process ended: its exit code, or the negative number of the signal that killed it. */
+export function knownCode(code: string | null): ErrorCode {
+  return code !== null && Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'internal'
+}
+
+/** How a process ended. */
 export interface Exit {
+  /** 0 when it could not even be started. */
   pid: number
+  /** Exit code, or the negative number of the signal that killed it. */
   code: number
-  /** The kernel killed a process of this server because memory had run out. */
+  /** Memory had run out: the kernel killed it, or one beside it. */
   oom?: boolean
+  /** Why it could not be started. */
+  reason?: string
 }
 
 /** The error for a process that ended before its call did. */
-export function exitFailure({ code, oom }: Omit<Exit, 'pid'>): [ErrorCode, string] {
-  if (oom) return ['out_of_memory', 'The process was killed because the memory of the server had run out.']
-  if (code >= 0) return ['worker_died', `The process ended with exit code ${code}, as by os._exit(${code}).`]
-  const signal =
-    Object.entries(constants.signals).find(([, number]) => number === -code)?.[0] ?? `signal ${-code}`
-  const hint = signal === 'SIGKILL' ? ' (often because memory has run out)' : ''
-  return ['worker_died', `The process was killed by ${signal}${hint}.`]
+export function exitFailure({ pid, code, oom, reason }: Exit): [ErrorCode, string] {
+  if (pid === 0) return ['worker_died', `The server is at a limit: ${reason}.`]
+  if (oom) return ['out_of_memory', 'The kernel killed the process because memory had run out.']
+  if (code >= 0)
+    return ['worker_died', `The process ended by itself with exit code ${code}, as os._exit(${code}) does.`]
+  const signals = Object.entries(constants.signals)
+  const name = signals.find(([, number]) => number === -code)?.[0] ?? `signal ${-code}`
+  const hint = name === 'SIGKILL' ? ', perhaps because memory had run out' : ''
+  return ['worker_died', `The process was killed by ${name}${hint}.`]
 }

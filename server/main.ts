@@ -3,19 +3,23 @@ import { parseArgs } from 'node:util'
 import { AgentSettings } from '../common/agent-settings.ts'
 import { createLogger } from '../common/logger.ts'
 import { loadSettings } from '../common/settings.ts'
-import { startAgent } from './agent.ts'
+import { Agent } from './agent.ts'
 
-/** `rexec agent --settings FILE [--exit-with-parent]` */
+/**
+ * `rexec agent --settings FILE [--exit-with-parent]`. The option ends the agent when its stdin does, so that it does
+ * not outlive a local service that was killed.
+ */
 export async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: { settings: { type: 'string' }, 'exit-with-parent': { type: 'boolean' } },
   })
-  if (!values.settings) throw new TypeError('rexec agent needs --settings FILE')
+  if (!values.settings) throw new TypeError('Tell the agent its settings: rexec agent --settings FILE')
   const settings = loadSettings(AgentSettings, readFileSync(values.settings, 'utf8'))
-  const agent = await startAgent(settings, createLogger('agent', { level: settings.logLevel }))
-  process.on('SIGTERM', () => agent.stop('The server was told to stop.'))
-  process.on('SIGINT', () => agent.stop('The server was told to stop.'))
-  if (values['exit-with-parent']) process.stdin.on('end', () => process.exit(0)).resume()
+  const agent = new Agent(settings, createLogger('agent', { level: settings.logLevel }))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => agent.stop('It was told to stop.'))
+  if (values['exit-with-parent']) process.stdin.on('close', () => agent.end(0)).resume()
+  await agent.start()
   process.exit(await agent.ended)
 }

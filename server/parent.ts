@@ -4,18 +4,33 @@ import type { AgentSettings } from '../common/agent-settings.ts'
 import type { Exit, Failure } from './failure.ts'
 import { FromParent, MessageReader, message, ToParent } from './message.ts'
 
-/** A longer message of the worker is not one. */
+/** The worker has no longer message to send. */
 const MAX_MESSAGE = 1024 * 1024
 
+/** What the worker needs to know: nothing of brokers or credentials. */
+const SETUP = [
+  'environmentsFolder',
+  'environmentDigest',
+  'python',
+  'requirements',
+  'dill',
+  'indexUrl',
+  'systemSitePackages',
+  'installSeconds',
+  'maxResultBytes',
+  'memoryBytes',
+] as const satisfies (keyof AgentSettings)[]
+
 interface ParentEvents {
+  /** A line of the installation. */
   progress: [line: string]
   failed: [failure: Failure]
   /** This process becomes the environment's Python; another connection follows. */
   replaced: []
   /** It forks children when ordered. */
-  serving: [dill: string]
+  serving: []
   exited: [exit: Exit]
-  /** The worker was told to stop. */
+  /** The worker was told to stop (SIGTERM). */
   terminating: []
   /** The connection is gone, and with it the worker and all its processes. */
   gone: []
@@ -34,14 +49,17 @@ export class Parent extends EventEmitter<ParentEvents> {
   }
 
   readonly reader = new MessageReader(MAX_MESSAGE, (type, body, _offset, size) => {
-    if (size > MAX_MESSAGE) return this.close()
-    this.#receive(type, body.toString())
+    if (size > MAX_MESSAGE) this.close()
+    else this.#take(type, body.toString())
   })
 
-  #receive(type: string, body: string): void {
+  #take(type: string, body: string): void {
     switch (type) {
       case FromParent.HELLO:
-        this.#send(ToParent.SETUP, JSON.stringify(setup(this.#settings)))
+        this.#send(
+          ToParent.SETUP,
+          JSON.stringify(Object.fromEntries(SETUP.map((name) => [name, this.#settings[name]]))),
+        )
         break
       case FromParent.PROGRESS:
         this.emit('progress', body)
@@ -53,13 +71,16 @@ export class Parent extends EventEmitter<ParentEvents> {
         this.emit('replaced')
         break
       case FromParent.SERVING:
-        this.emit('serving', JSON.parse(body).dill)
+        this.emit('serving')
         break
       case FromParent.EXITED:
         this.emit('exited', JSON.parse(body))
         break
       case FromParent.TERMINATING:
         this.emit('terminating')
+        break
+      default:
+        this.close()
     }
   }
 
@@ -67,33 +88,17 @@ export class Parent extends EventEmitter<ParentEvents> {
     this.#send(ToParent.FORK, String(count))
   }
 
+  /** Kills a child and its process group. */
   kill(pid: number): void {
     this.#send(ToParent.KILL, String(pid))
   }
 
-  /** The worker ends, with all its processes, when its connection does. */
+  /** Ends the worker: it kills everything below it when its connection is gone. */
   close(): void {
     this.#socket.destroy()
   }
 
   #send(type: string, body: string): void {
-    this.#socket.write(message(type, body))
-  }
-}
-
-/** What the worker needs to know: nothing of brokers or credentials. */
-function setup(settings: AgentSettings) {
-  const { environmentsFolder, environmentDigest, python, requirements, dill, indexUrl, systemSitePackages } =
-    settings
-  const { maxResultBytes } = settings
-  return {
-    environmentsFolder,
-    environmentDigest,
-    python,
-    requirements,
-    dill,
-    indexUrl,
-    systemSitePackages,
-    maxResultBytes,
+    if (!this.#socket.destroyed) this.#socket.write(message(type, body))
   }
 }

@@ -1,11 +1,18 @@
-import type { Call } from './call.ts'
-import type { Child } from './child.ts'
+import type { Call, Runner } from './call.ts'
 import { type Exit, exitFailure } from './failure.ts'
 
-/** A finished call's successor is forked at once; while calls run, after this pause (ms), off their way. */
+/** While a call runs, the next process is forked after this pause (ms), so as not to be in a short call's way. */
 const REFILL_PAUSE = 5
-/** After a process that died before it was ready, the next one is forked after this pause (ms). */
+/** After a process that ended before it was ready, the next is forked after this pause (ms). */
 const RETRY_PAUSE = 500
+
+/** A process for one call. */
+export interface PooledChild extends Runner {
+  pid: number
+  run(call: Call): void
+  exited(exit: Exit): void
+  close(): void
+}
 
 export interface PoolOptions {
   prefork: number
@@ -18,52 +25,58 @@ export interface PoolOptions {
 /** Keeps processes ready, gives each call one of its own, and ends the process with its call. */
 export class Pool {
   readonly #options: PoolOptions
-  readonly #idle: Child[] = []
-  readonly #children = new Map<number, Child>()
-  readonly #running = new Map<Call, Child>()
+  readonly #children = new Map<number, PooledChild>()
+  readonly #idle: PooledChild[] = []
+  readonly #running = new Map<Call, PooledChild>()
   #waiting: Call[] = []
-  /** Ordered from the parent and not connected yet. */
+  /** Ordered from the parent and not ready yet. */
   #starting = 0
-  #refill: NodeJS.Timeout | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor(options: PoolOptions) {
     this.#options = options
   }
 
+  /** All calls that have not ended. */
+  get calls(): Call[] {
+    return [...this.#running.keys(), ...this.#waiting]
+  }
+
   /** Orders processes so that enough are ready. */
   fill(): void {
-    clearTimeout(this.#refill)
-    this.#refill = undefined
-    const free = Math.max(0, this.#options.concurrency - this.#running.size)
-    const wanted = Math.max(this.#options.prefork, Math.min(this.#waiting.length, free))
-    const missing = wanted - this.#idle.length - this.#starting
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const { prefork, concurrency, fork } = this.#options
+    const runnable = Math.min(this.#waiting.length, concurrency - this.#running.size)
+    const missing = Math.max(prefork, runnable) - this.#idle.length - this.#starting
     if (missing <= 0) return
     this.#starting += missing
-    this.#options.fork(missing)
+    fork(missing)
+  }
+
+  #fillAfter(pause: number): void {
+    this.#timer ??= setTimeout(() => this.fill(), pause)
   }
 
   /** A process is ready. */
-  add(child: Child): void {
+  add(child: PooledChild): void {
     this.#starting = Math.max(0, this.#starting - 1)
     this.#children.set(child.pid, child)
     this.#idle.push(child)
     this.#next()
   }
 
-  /** Runs a call as soon as there is a process for it. */
+  /** Runs a call as soon as there is a process for it; at most `concurrency` at once. */
   submit(call: Call): void {
     this.#waiting.push(call)
     this.#next()
     if (this.#waiting.length > 0) this.fill()
-    else this.#refill ??= setTimeout(() => this.fill(), REFILL_PAUSE)
+    else this.#fillAfter(REFILL_PAUSE)
   }
 
   #next(): void {
-    while (
-      this.#waiting.length > 0 &&
-      this.#idle.length > 0 &&
-      this.#running.size < this.#options.concurrency
-    ) {
+    while (this.#waiting.length > 0 && this.#idle.length > 0) {
+      if (this.#running.size >= this.#options.concurrency) return
       const call = this.#waiting.shift()!
       const child = this.#idle.shift()!
       this.#running.set(call, child)
@@ -71,7 +84,7 @@ export class Pool {
     }
   }
 
-  /** A call has ended, for whatever reason: so does its process. */
+  /** A call has ended, for whatever reason: so does its process, with all that it has started. */
   end(call: Call): void {
     const child = this.#running.get(call)
     if (!child) {
@@ -88,28 +101,23 @@ export class Pool {
   /** The parent says that a process has ended. */
   exited(exit: Exit): void {
     const child = this.#children.get(exit.pid)
+    if (!child) return this.#stillborn(exit)
     this.#children.delete(exit.pid)
-    if (child) {
-      const index = this.#idle.indexOf(child)
-      if (index >= 0) {
-        this.#idle.splice(index, 1)
-        child.close()
-      }
-      child.exited(exit)
-      this.fill()
-    } else {
-      this.#starting = Math.max(0, this.#starting - 1)
-      for (const call of this.#waiting.splice(0)) call.fail(...exitFailure(exit))
-      this.#refill ??= setTimeout(() => this.fill(), RETRY_PAUSE)
-    }
+    const index = this.#idle.indexOf(child)
+    if (index >= 0) this.#idle.splice(index, 1)
+    child.exited(exit)
+    if (index >= 0) this.#fillAfter(RETRY_PAUSE)
   }
 
-  get calls(): Call[] {
-    return [...this.#running.keys(), ...this.#waiting]
+  /** A process ended before it was ready: calls are not left waiting for the next one, which may do the same. */
+  #stillborn(exit: Exit): void {
+    this.#starting = Math.max(0, this.#starting - 1)
+    if (this.#idle.length === 0) for (const call of [...this.#waiting]) call.fail(...exitFailure(exit))
+    this.#fillAfter(RETRY_PAUSE)
   }
 
   close(): void {
-    clearTimeout(this.#refill)
+    clearTimeout(this.#timer)
     for (const child of this.#children.values()) child.close()
   }
 }

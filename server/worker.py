@@ -2,24 +2,29 @@
 
 The agent hands out this source over its Unix socket (common/worker-command.ts), so that any image with a Python will
 do. That is why it is one file, longer than the project's others, of the standard library alone; dill comes from the
-environment that it installs. Python 3.9 to 3.14.
+environment that it installs. Python 3.9 to 3.14, on Linux; elsewhere without what only Linux has (prctl, /proc).
 
-  main         connects as the parent, installs the environment, becomes that environment's Python, then serves
-  Parent       forks children that wait for a call, kills them when told to, reports how they ended
-  Child        one process, one call: unpickles, runs, pickles, ends
+  main          connects as the parent, installs the environment, becomes that environment's Python, serves
+  Environment   the virtual environment of one digest
+  Parent        forks children, kills them when told to, reports how they ended
+  Child         one process, one call: unpickles, runs, pickles, ends
+  CodeGuard     refuses the bytecode of another Python version
+  ResultPickler the fast way for plain results
 
 docs/protocol.md, section 4, has the messages; docs/developer/server.md the reasons.
 """
 
-import asyncio
 import fcntl
 import functools
+import gc
 import inspect
 import io
 import json
+import opcode
 import os
 import pickle
 import re
+import resource
 import select
 import shutil
 import signal
@@ -35,33 +40,36 @@ import types
 try:
     import ctypes
 
-    LIBC = ctypes.CDLL(None, use_errno=True)
-except (ImportError, OSError):  # a Python built without libffi: what needs it is a second line of defence
-    ctypes = LIBC = None
+    LIBC = ctypes.CDLL(None)
+except (ImportError, OSError):  # a Python built without libffi
+    LIBC = None
 
-HEADER = struct.Struct(">QB")
+HEADER = struct.Struct(">QB")  # length of the body, type
 # parent to agent
 HELLO, PROGRESS, FAILED, REPLACED, SERVING, EXITED, TERMINATING = b"HPFRSXT"
 # agent to parent
 SETUP, FORK, KILL = b"SNK"
-# child to agent (after HELLO), agent to child
+# child to agent, after HELLO
 PENDING, ITEM, ERROR, DONE = b"ODEZ"
+# agent to child
 FUNCTION, ARGUMENTS = b"FA"
 
-SOURCE_NAME = "rexec-worker.py"
-LINE_LENGTH = 200  # of a progress line
-TAIL_LINES = 15  # of the installer's output, in the error
-MESSAGE_LENGTH = 16 * 1024  # of an error's message
-TRACEBACK_LENGTH = 256 * 1024
-STREAMED = 1024 * 1024  # a larger frame is unpickled as it comes, without a copy in between
-PDEATHSIG, CHILD_SUBREAPER = 1, 36  # prctl(2)
+SOURCE_NAME = "rexec-worker.py"  # as which the bootstrap compiles this file
+LINE_LENGTH = 200  # characters of a progress line
+TAIL_LINES = 15  # of the installer's output in the error
+MESSAGE_LENGTH = 16 * 1024  # characters of an error's message
+TRACEBACK_LENGTH = 64 * 1024  # its last characters
+LARGE = 64 * 1024  # larger pieces are read and written where they lie, without a copy
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+IOLBF = 1  # setvbuf(3): line buffered
 
 
 class Failure(Exception):
-    """Something for the user to read, with its code in common/errors.ts."""
+    """Something for the user to read. `code` is of common/errors.ts, or None for an exception of the function."""
 
     def __init__(self, code, detail, **details):
         super().__init__(detail)
+        details = {name: text[-TRACEBACK_LENGTH:] for name, text in details.items()}
         self.report = {"code": code, "detail": detail[:MESSAGE_LENGTH], "details": details}
 
 
@@ -72,15 +80,14 @@ class Link:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
         self.socket.sendall(role)
-        self.stream = self.socket.makefile("rb", 65536)
 
     def send(self, kind, *parts):
-        size = sum(memoryview(part).nbytes for part in parts)
-        chunk = [HEADER.pack(size, kind)]
+        """Sends a message with the body in parts, each bytes or a flat memoryview."""
+        chunk = [HEADER.pack(sum(map(len, parts)), kind)]
         for part in parts:
-            if memoryview(part).nbytes < 65536:
+            if len(part) < LARGE:
                 chunk.append(part)
-            else:  # large parts are written from where they lie
+            else:
                 self.socket.sendall(b"".join(chunk))
                 self.socket.sendall(part)
                 chunk = []
@@ -91,31 +98,28 @@ class Link:
         self.send(kind, json.dumps(value).encode())
 
     def read(self, size):
-        data = self.stream.read(size)
+        """Exactly `size` bytes."""
+        data = self.socket.recv(size, socket.MSG_WAITALL) if size else b""
         if len(data) < size:
             raise EOFError("the agent has gone")
         return data
 
-    def receive_header(self):
-        size, kind = HEADER.unpack(self.read(HEADER.size))
-        return kind, size
-
     def receive(self):
-        kind, size = self.receive_header()
+        size, kind = HEADER.unpack(self.read(HEADER.size))
         return kind, self.read(size)
 
 
 def main():
-    sys.modules["__main__"] = types.ModuleType("__main__")  # dill gives it to functions as their globals
+    # A clean __main__: dill gives it to the user's functions as their globals.
+    sys.modules["__main__"] = types.ModuleType("__main__")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for whoever started the agent
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     path = sys.argv[1]
     link = Link(path, b"P")
-    link.send_json(HELLO, {"python": "%d.%d" % sys.version_info[:2], "pid": os.getpid()})
-    kind, body = link.receive()
-    assert kind == SETUP
-    setup = json.loads(body)
+    link.send_json(HELLO, {"python": "%d.%d" % sys.version_info[:2]})
     try:
+        _, body = link.receive()
+        setup = json.loads(body)
         environment = Environment(setup, link)
         if not environment.active():
             environment.ensure()
@@ -125,15 +129,15 @@ def main():
     except Failure as failure:
         link.send_json(FAILED, failure.report)
         sys.exit(1)
-    except EOFError:
-        pass
+    except (EOFError, ConnectionError):
+        pass  # the agent has gone
 
 
 # ---------------------------------------------------------------- environment
 
 
 class Environment:
-    """The virtual environment with the user's requirements, one folder per digest."""
+    """The virtual environment with the user's requirements: one folder per digest, marked when it is complete."""
 
     def __init__(self, setup, link):
         self.setup = setup
@@ -141,31 +145,30 @@ class Environment:
         self.folder = os.path.join(setup["environmentsFolder"], setup["environmentDigest"])
         self.python = os.path.join(self.folder, "bin", "python")
         self.marker = os.path.join(self.folder, ".rexec-complete")
+        self.deadline = time.monotonic() + setup["installSeconds"]
 
     def active(self):
         return os.path.realpath(sys.prefix) == os.path.realpath(self.folder)
 
     def become(self, path):
-        """Replaces this process by the environment's Python, which fetches worker.py again."""
+        """Replaces this process by the environment's Python, which fetches this file again."""
         environ = dict(os.environ, VIRTUAL_ENV=self.folder)
         environ["PATH"] = os.path.join(self.folder, "bin") + os.pathsep + os.environ.get("PATH", os.defpath)
         environ.pop("PYTHONHOME", None)
-        source = "BOOTSTRAP = %r\nexec(BOOTSTRAP)" % BOOTSTRAP  # noqa: F821 (set by the bootstrap)
+        source = "BOOTSTRAP = %r\nexec(BOOTSTRAP)" % BOOTSTRAP  # noqa: F821 (given by the bootstrap)
         os.execve(self.python, [self.python, "-u", "-c", source, path], environ)
 
     def ensure(self):
         """Makes the environment unless it is complete. One process at a time: others wait for the lock."""
         version = "%d.%d" % sys.version_info[:2]
         if version != self.setup["python"]:
-            raise Failure(
-                "python_missing",
-                "The server was to run Python %s but its interpreter is %s." % (self.setup["python"], version),
-            )
+            asked = self.setup["python"]
+            raise Failure("python_missing", "Python %s was asked for; the interpreter is %s." % (asked, version))
         os.makedirs(self.setup["environmentsFolder"], exist_ok=True)
         with open(self.folder + ".lock", "w") as lock:
             if self.complete():
                 return
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.lock(lock)
             if self.complete():
                 return
             shutil.rmtree(self.folder, ignore_errors=True)  # what an interrupted installation left
@@ -173,53 +176,103 @@ class Environment:
             with open(self.marker, "w"):
                 pass
 
+    def lock(self, lock):
+        waiting = False
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if not waiting:
+                    self.progress("Waiting for another server that installs the same environment")
+                    waiting = True
+                self.wait([], 0.2)
+
     def complete(self):
         return os.path.exists(self.marker) and os.access(self.python, os.X_OK)
 
     def install(self):
         requirements = list(self.setup["requirements"])
-        if not any(re.match(r"dill\s*($|[^\w.-])", each, re.I) for each in requirements):
+        if not any(re.match(r"dill(?![\w.-])", each.strip(), re.I) for each in requirements):
             requirements.append(self.setup["dill"])
         uv = shutil.which("uv")
-        names = ", ".join(re.match(r"[\w.-]*", each).group() for each in requirements)
-        self.progress("Installing %s with %s" % (names, "uv" if uv else "pip"))
+        names = ", ".join(re.match(r"[\w.-]*", each.strip()).group() for each in requirements)
+        self.progress("Installing %s (with %s)" % (names, "uv" if uv else "pip"))
         system = ["--system-site-packages"] if self.setup["systemSitePackages"] else []
         if uv:
             self.run([uv, "venv", "--quiet", *system, "--python", sys.executable, self.folder])
             self.run([uv, "pip", "install", "--python", self.python, "--", *requirements])
         else:
+            try:
+                import ensurepip  # noqa: F401
+                import venv  # noqa: F401
+            except ImportError as error:
+                raise Failure(
+                    "install_failed",
+                    "The Python of this server cannot make environments: its module %s is missing. Its image needs "
+                    "uv, or the package python3-venv (Debian, Ubuntu)." % error.name,
+                ) from None
             self.run([sys.executable, "-m", "venv", *system, self.folder])
-            self.run([self.python, "-m", "pip", "install", "--no-input", "--", *requirements])
+            self.run([self.python, "-m", "pip", "install", "--", *requirements])
         self.progress("Installed %s" % names)
 
     def progress(self, line):
-        line = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
+        """Sends a line without terminal control sequences; returns it."""
+        line = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line.rsplit("\r", 1)[-1])
         line = "".join(c for c in line if c.isprintable()).strip()
-        if line:
+        if line and not line.startswith(("Looking in ", "Requirement already satisfied", "[notice]")):
             self.link.send(PROGRESS, line[:LINE_LENGTH].encode())
         return line
 
     def run(self, command):
+        """Runs an installer, never through a shell; its lines are progress."""
         environ = dict(
-            os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_PROGRESS_BAR="off", PYTHONUNBUFFERED="1", NO_COLOR="1"
+            os.environ,
+            NO_COLOR="1",
+            PIP_DISABLE_PIP_VERSION_CHECK="1",
+            PIP_NO_INPUT="1",
+            PIP_PROGRESS_BAR="off",
+            PYTHONUNBUFFERED="1",
+            UV_NO_PROGRESS="1",
         )
-        if self.setup.get("indexUrl"):
+        if self.setup.get("indexUrl"):  # not an argument: it may hold a password, and all can read the process list
             environ["PIP_INDEX_URL"] = environ["UV_DEFAULT_INDEX"] = self.setup["indexUrl"]
-        tail = []
-        process = subprocess.Popen(
+        if not os.access(os.path.expanduser("~"), os.W_OK):
+            environ["XDG_CACHE_HOME"] = os.path.join(self.setup["environmentsFolder"], ".cache")
+        installer = subprocess.Popen(
             command,
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            errors="replace",
-            encoding="utf-8",
         )
-        for line in process.stdout:
-            tail = [*tail, self.progress(line)][-TAIL_LINES:]
-        if process.wait() != 0:
-            raise Failure("install_failed", "The installer said:\n%s\n" % "\n".join(tail))
+        tail = []
+        rest = b""
+        try:
+            while True:
+                self.wait([installer.stdout])
+                data = os.read(installer.stdout.fileno(), 65536)
+                *lines, rest = (rest + data if data else rest + b"\n").split(b"\n")
+                for line in lines:
+                    tail = [*tail, self.progress(line.decode("utf-8", "replace"))][-TAIL_LINES:]
+                if not data:
+                    break
+            if installer.wait() != 0:
+                raise Failure("install_failed", "The installer said:\n%s\n" % "\n".join(filter(None, tail)))
+        finally:
+            kill_group(installer.pid)
+            installer.wait()
+
+    def wait(self, readable, seconds=None):
+        """Waits for one of the files, while the agent is there and there is time."""
+        left = self.deadline - time.monotonic()
+        seconds = left if seconds is None else min(left, seconds)
+        ready, _, _ = select.select([*readable, self.link.socket], [], [], max(0, seconds))
+        if self.link.socket in ready:
+            raise EOFError("the agent has gone")  # it says nothing now but that
+        if time.monotonic() > self.deadline:
+            limit = self.setup["installSeconds"]
+            raise Failure("install_failed", "The installation was not done after %d seconds." % limit)
 
 
 # ---------------------------------------------------------------- parent
@@ -233,89 +286,185 @@ class Parent:
         self.link = link
         self.setup = setup
         self.children = set()
-        self.wakeup, writer = socket.socketpair()
-        self.wakeup.setblocking(False)
-        writer.setblocking(False)
-        self.writer = writer
+        self.memory = MemoryEvents()
         self.terminated = False
+        self.wakeup, self.waker = socket.socketpair()
+        self.wakeup.setblocking(False)
+        self.waker.setblocking(False)
 
     def serve(self):
-        import dill
-
-        self.dill = dill
-        guard_code(dill)
-        prctl(CHILD_SUBREAPER, 1)
-        signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+        self.warm_up()
+        prctl(PR_SET_CHILD_SUBREAPER, 1)  # what a call leaves behind becomes this process' child, see reap()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self.terminate)
-        self.link.send_json(SERVING, {"dill": dill.__version__})
+        signal.set_wakeup_fd(self.waker.fileno(), warn_on_full_buffer=False)
+        self.link.send_json(SERVING, {"dill": self.dill.__version__})
         poll = select.poll()
         poll.register(self.link.socket, select.POLLIN)
         poll.register(self.wakeup, select.POLLIN)
+        told = False
         try:
             while True:
-                for descriptor, _ in poll.poll():
-                    if descriptor == self.wakeup.fileno():
-                        self.wakeup.recv(4096)
-                        self.reap()
-                    else:
-                        self.obey(*self.link.receive())
+                ready = [descriptor for descriptor, _ in poll.poll()]
+                if self.wakeup.fileno() in ready:
+                    self.wakeup.recv(4096)
+                    self.reap()
+                    if self.terminated and not told:
+                        told = True
+                        self.link.send(TERMINATING)
+                if self.link.socket.fileno() in ready:
+                    self.obey(*self.link.receive())
         finally:
-            for pid in list(self.children):
-                kill_group(pid)
+            signal.set_wakeup_fd(-1)
+            self.end()
+
+    def warm_up(self):
+        """Everything that a child would otherwise do between its call's arrival and its first line."""
+        try:
+            import dill
+        except Exception as error:
+            raise Failure("install_failed", "dill cannot be imported: %s." % describe(error)) from error
+        self.dill = dill
+        CodeGuard(dill).install()
+        if LIBC is not None:  # what C code prints comes line by line
+            for name in ("stdout", "__stdoutp"):
+                try:
+                    LIBC.setvbuf(ctypes.c_void_p.in_dll(LIBC, name), None, IOLBF, 0)
+                    break
+                except ValueError:
+                    pass
+        names = {"__name__": "__main__"}
+        exec("def rehearsal(value):\n    return value", names)
+        self.rehearsal = dill.dumps(names["rehearsal"])
+        gc.collect()
+        gc.freeze()  # a collection in a child would copy every page of what is inherited
 
     def terminate(self, *_):
-        if not self.terminated:
-            self.terminated = True
-            self.link.send(TERMINATING)
+        self.terminated = True  # the wake-up descriptor brings serve() to it
 
     def obey(self, kind, body):
         if kind == FORK:
             for _ in range(int(body)):
                 self.fork()
-        elif kind == KILL and int(body) in self.children:
+        elif kind == KILL and int(body) in self.children:  # only a living child: its number cannot be another's
             kill_group(int(body))
 
     def fork(self):
         parent = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no more processes or memory
+            self.link.send_json(EXITED, {"pid": 0, "code": 0, "reason": "no process can be started: %s" % error})
+            return
         if pid:
             self.children.add(pid)
             return
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self.link.socket.close()
-            self.wakeup.close()
-            self.writer.close()
-            os.setsid()
-            prctl(PDEATHSIG, signal.SIGKILL)
-            prctl(CHILD_SUBREAPER, 1)
-            if os.getppid() != parent:
-                os._exit(1)
-            Child(self.path, self.setup, self.dill).serve()
-            os._exit(0)
-        except EOFError:
-            os._exit(0)
+            self.become_child(parent)
         except BaseException:
             traceback.print_exc()
+            sys.stderr.flush()
+        finally:
             os._exit(1)
 
+    def become_child(self, parent):
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.link.socket.close()
+        self.wakeup.close()
+        self.waker.close()
+        os.setsid()
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        if os.getppid() != parent:
+            os._exit(1)
+        Child(self.path, self.setup, self.dill).serve(self.rehearsal)
+
     def reap(self):
+        """Reports children that have ended, and kills what their calls have left behind.
+
+        Every child is a subreaper: what its call has started stays below it, whatever session or group it has made
+        for itself, until the child ends. Then the kernel gives it to this process, which has only children of its own
+        otherwise.
+        """
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
-                return
+                break
             if pid in self.children:
                 self.children.discard(pid)
                 kill_group(pid)
                 code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
-                self.link.send_json(EXITED, {"pid": pid, "code": code})
+                oom = code == -signal.SIGKILL and self.memory.killed()
+                self.link.send_json(EXITED, {"pid": pid, "code": code, "oom": oom})
+        for pid in own_children() - self.children:
+            kill(pid)
+
+    def end(self):
+        """Kills everything below this process."""
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            for pid in self.children:
+                kill_group(pid)
+            for pid in own_children() | self.children:
+                kill(pid)
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            self.children.discard(pid)
+            if pid == 0:
+                time.sleep(0.005)
+
+
+class MemoryEvents:
+    """How often the kernel has killed for want of memory in this control group (version 2, else 1)."""
+
+    def __init__(self):
+        self.file = None
+        for path in self.candidates():
+            if os.path.exists(path):
+                self.file = path
+                break
+        self.count = self.read()
+
+    def candidates(self):
+        try:
+            with open("/proc/self/cgroup") as groups:
+                for line in groups:
+                    _, controllers, group = line.strip().split(":", 2)
+                    if controllers == "":
+                        yield "/sys/fs/cgroup%s/memory.events" % group.rstrip("/")
+                    elif "memory" in controllers.split(","):
+                        yield "/sys/fs/cgroup/memory%s/memory.oom_control" % group.rstrip("/")
+        except OSError:
+            pass
+        yield "/sys/fs/cgroup/memory.events"
+        yield "/sys/fs/cgroup/memory/memory.oom_control"
+
+    def read(self):
+        try:
+            with open(self.file or "") as events:
+                return sum(int(count) for name, count in map(str.split, events) if name == "oom_kill")
+        except (OSError, ValueError):
+            return 0
+
+    def killed(self):
+        """Whether that has happened since the last time this was asked."""
+        before, self.count = self.count, self.read()
+        return self.count > before
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def kill_group(pid):
@@ -325,9 +474,18 @@ def kill_group(pid):
         pass
 
 
+def own_children():
+    """The processes whose parent is this one; empty where the kernel does not tell."""
+    try:
+        with open("/proc/self/task/%d/children" % os.getpid()) as children:
+            return set(map(int, children.read().split()))
+    except OSError:
+        return set()
+
+
 def prctl(option, value):
     if LIBC is not None and sys.platform == "linux":
-        LIBC.prctl(option, value, 0, 0, 0)
+        LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0)
 
 
 # ---------------------------------------------------------------- child
@@ -340,72 +498,411 @@ class Child:
         self.pid = os.getpid()
         self.setup = setup
         self.dill = dill
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        folder = os.path.dirname(path)
+        self.path = path
+        self.link = Link(path, b"C")
         self.fifos = []
-        for descriptor, name in ((1, "out"), (2, "err")):
-            fifo = os.path.join(folder, "%d-%s" % (self.pid, name))
+        self.streams = (sys.stdout, sys.stderr)
+
+    def redirect(self):
+        """Puts FIFOs on the file descriptors 1 and 2, and nothing on 0.
+
+        They are opened for reading as well, so that opening does not wait for the agent, and never closed here, so
+        that what they still hold can be asked for.
+        """
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        for stream in self.streams:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=False)
+        for name in ("out", "err"):
+            fifo = os.path.join(os.path.dirname(self.path), "%d-%s" % (self.pid, name))
             os.mkfifo(fifo, 0o600)
             self.fifos.append(os.open(fifo, os.O_RDWR))
-            os.dup2(self.fifos[-1], descriptor)
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=False)
-        self.link = Link(path, b"C")
-        self.link.send_json(HELLO, {"pid": self.pid})
+        os.dup2(self.fifos[0], 1)
+        os.dup2(self.fifos[1], 2)
 
-    def serve(self):
+    def limit_memory(self):
+        """When memory runs out, the kernel is to kill this process and not the parent; with a limit, Python raises
+        MemoryError instead. RLIMIT_DATA counts what is private and writable, so neither mapped files nor what
+        libraries only reserve."""
         try:
-            self.run()
-        except Failure as failure:
-            self.flush()
-            self.link.send_json(ERROR, failure.report)
-        else:
-            self.flush()
-            self.link.send(DONE)
+            with open("/proc/self/oom_score_adj", "w") as score:
+                score.write("1000")
+        except OSError:
+            pass
+        limit = self.setup.get("memoryBytes")
+        if limit:
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+    def serve(self, rehearsal):
+        self.limit_memory()
+        self.rehearse(rehearsal)
+        self.redirect()  # last, so that all before it can complain on the worker's own stderr
+        sys.argv = [""]
+        self.link.send_json(HELLO, {"pid": self.pid})
+        try:
+            try:
+                self.run()
+            except Failure as failure:
+                self.flush()
+                self.send(ERROR, json.dumps(failure.report).encode())
+            else:
+                self.flush()
+                self.send(DONE)
+        except (EOFError, ConnectionError):
+            pass  # the agent has gone
+        os._exit(0)
+
+    def rehearse(self, rehearsal):
+        """Runs a call to nowhere. After a fork, each page is copied when it is first written to: this has it done
+        before the call comes."""
+        value = self.dill.load(io.BytesIO(rehearsal))(None)
+        self.pickle({"type": "DATA", "channel": "return", "data": value})
+        self.flush()
 
     def run(self):
-        try:
-            function = self.load(FUNCTION)
-            arguments = self.load(ARGUMENTS)
-        except EOFError:
-            raise
-        except Exception as error:
-            raise Failure("function_unreadable", describe(error)) from error
+        function = self.load(FUNCTION, "function")
+        arguments = self.load(ARGUMENTS, "arguments")
         try:
             result = function(*arguments)
             if inspect.isgenerator(result):
-                for item in result:
-                    self.send_item("yield", item)
-                return
-        except Exception as error:
-            raise Failure(None, describe(error), type=type(error).__name__, traceback=traceback.format_exc()) from error
-        if result is not None:
+                result = self.send_items(result)
+            elif inspect.iscoroutine(result) or inspect.isasyncgen(result):
+                result = self.run_async(result)
+        except Failure:
+            raise
+        except SystemExit as error:
+            self.stay_single(0 if error.code is None else error.code)
+            if error.code not in (None, 0):
+                raise raised(error) from error
+            return
+        except BaseException as error:
+            self.stay_single(1, error)
+            raise raised(error) from error
+        self.stay_single(0)
+        if result is not None:  # the client takes no result for None
             self.send_item("return", result)
 
-    def load(self, expected):
-        kind, size = self.link.receive_header()
+    def stay_single(self, code, error=None):
+        """Ends a copy of this process that the function made with os.fork() and let return: one call, one answer."""
+        if os.getpid() != self.pid:
+            if error is not None:
+                traceback.print_exception(type(error), error, error.__traceback__)
+            self.flush_streams()
+            os._exit(code if isinstance(code, int) else 1)
+
+    def load(self, expected, what):
+        """Receives and unpickles one of the call's two frames."""
+        size, kind = HEADER.unpack(self.link.read(HEADER.size))
         assert kind == expected
-        return self.dill.load(io.BytesIO(self.link.read(size)))
+        frame = Frame(self.link, size)
+        try:
+            value = self.dill.load(frame if size > LARGE else io.BytesIO(frame.read()))
+            frame.skip()
+            return value
+        except Failure:
+            raise
+        except BaseException as error:
+            if frame.lost:
+                raise EOFError from None
+            raise self.unreadable(what, error) from error
+
+    def unreadable(self, what, error):
+        details = {"type": type(error).__name__, "traceback": format_traceback(error)}
+        if isinstance(error, MemoryError):
+            return Failure("out_of_memory", "There was not enough memory to unpickle the %s." % what, **details)
+        if isinstance(error, ModuleNotFoundError):
+            detail = "The %s of the call needs the module %r, which the server does not have." % (what, error.name)
+            return Failure("function_unreadable", detail, **details)
+        if self.is_of_dill(error):
+            detail = "The server's dill %s cannot read the %s: %s." % (self.dill.__version__, what, describe(error))
+            return Failure("client_mismatch", detail, **details)
+        detail = "The %s of the call could not be unpickled: %s." % (what, describe(error))
+        return Failure("function_unreadable", detail, **details)
+
+    def is_of_dill(self, error):
+        """Whether dill's own functions did not get what they expect, or what the pickle names is not in this dill."""
+        internals = vars(self.dill._dill)
+        if any(name in internals for name in re.findall(r"\b(_[a-z]\w+)\(\)", str(error))):
+            return True
+        if "dill" in str(error) and isinstance(error, (AttributeError, ImportError)):
+            return True
+        *_, last = traceback.walk_tb(error.__traceback__)
+        code = last[0].f_code
+        return code.co_filename == self.dill._dill.__file__ and code.co_name not in ("load", "loads", "find_class")
+
+    def send_items(self, generator):
+        """Sends what a generator yields; returns what it returns."""
+        while True:
+            try:
+                item = next(generator)
+            except StopIteration as stop:
+                return stop.value
+            self.stay_single(0)
+            self.send_item("yield", item)
+
+    def run_async(self, result):
+        import asyncio  # takes long to import, and few need it
+
+        async def each():
+            async for item in result:
+                self.stay_single(0)
+                self.send_item("yield", item)
+
+        return asyncio.run(result if inspect.iscoroutine(result) else each())
 
     def send_item(self, channel, value):
-        payload = self.dill.dumps({"type": "DATA", "channel": channel, "data": value})
+        parts = self.pickle({"type": "DATA", "channel": channel, "data": value})
         self.flush()
-        self.link.send(ITEM, payload)
+        self.send(ITEM, *parts)
+
+    def pickle(self, event):
+        try:
+            try:
+                sink = Sink(self.setup["maxResultBytes"])
+                ResultPickler(sink, self.dill).dump(event)
+            except NeedsDill:
+                sink = Sink(self.setup["maxResultBytes"])
+                self.dill.Pickler(sink).dump(event)
+            return sink.parts
+        except Failure:
+            raise
+        except MemoryError as error:
+            raise Failure("out_of_memory", "There was not enough memory to pickle the result.") from error
+        except RecursionError as error:
+            raise Failure("result_unpicklable", "The result is nested too deeply.") from error
+        except BaseException as error:
+            details = {"type": type(error).__name__, "traceback": format_traceback(error)}
+            kind = type(event["data"]).__name__
+            raise Failure("result_unpicklable", "A result of type %s: %s." % (kind, describe(error)), **details) from error
 
     def flush(self):
-        sys.stdout.flush()
-        sys.stderr.flush()
+        """Tells the agent how much output is on its way in the FIFOs, to be taken before the next message."""
+        self.flush_streams()
         pending = [struct.unpack("i", fcntl.ioctl(fifo, termios.FIONREAD, b"\0\0\0\0"))[0] for fifo in self.fifos]
         if any(pending):
-            self.link.send(PENDING, struct.pack(">II", *pending))
+            self.send(PENDING, struct.pack(">II", *pending))
+
+    def flush_streams(self):
+        for stream in {sys.stdout, sys.stderr, *self.streams}:
+            try:
+                stream.flush()
+            except Exception:
+                pass  # the function has closed or replaced it
+        if LIBC is not None:
+            LIBC.fflush(None)
+
+    def send(self, kind, *parts):
+        try:
+            self.link.send(kind, *parts)
+        except OSError as error:
+            if not isinstance(error, ConnectionError):  # such as EBADF
+                os.write(2, b"rexec: the function has closed the connection of its process (%s)\n" % str(error).encode())
+            os._exit(1)
+
+
+class Frame:
+    """A frame of the call as a file for the unpickler, so that large data goes from the socket to its place."""
+
+    def __init__(self, link, size):
+        self.link = link
+        self.left = size
+        self.lost = False
+
+    def read(self, size=-1):
+        size = self.left if size < 0 else min(size, self.left)
+        data = bytearray(size)
+        self.readinto(data)
+        return bytes(data)
+
+    def readinto(self, buffer):
+        view = memoryview(buffer).cast("B")[: self.left]
+        done = 0
+        while done < len(view):
+            count = self.link.socket.recv_into(view[done:])
+            if count == 0:
+                self.lost = True
+                raise EOFError("the agent has gone")
+            done += count
+        self.left -= done
+        return done
+
+    def skip(self):
+        while self.left:
+            self.read(LARGE)
+
+    def readline(self):
+        line = bytearray()
+        while self.left and not line.endswith(b"\n"):
+            line += self.read(1)
+        return bytes(line)
+
+
+class Sink:
+    """A file for a pickler that keeps what is written as it is, without copies, up to a limit."""
+
+    def __init__(self, limit):
+        self.parts = []
+        self.left = self.limit = limit
+
+    def write(self, data):
+        part = data if type(data) is bytes else memoryview(data).cast("B")
+        self.left -= len(part)
+        if self.left < 0:
+            raise Failure("result_too_large", "A result of more than %d bytes." % self.limit)
+        self.parts.append(part)
+        return len(part)
+
+
+class NeedsDill(Exception):
+    """The object holds something that only dill can pickle, or pickles otherwise."""
+
+
+class ResultPickler(pickle.Pickler):
+    """C's pickler for results of plain data: some fifty times faster than dill, which is written in Python.
+
+    It gives up, for dill to begin again, on everything that dill treats in a way of its own: what dill has registered
+    (functions, modules, ...), what lives in __main__ (the user's classes), and subclasses of numpy's arrays.
+    """
+
+    kinds = {}
+
+    def __init__(self, sink, dill):
+        super().__init__(sink, dill.settings["protocol"])
+        self.registered = dill.Pickler.dispatch
+
+    def reducer_override(self, obj):
+        kind = type(obj)
+        plain = self.kinds.get(kind)
+        if plain is None:
+            plain = self.kinds[kind] = self.is_plain(kind)
+        if plain or self.is_importable(obj, kind):
+            return NotImplemented
+        raise NeedsDill
+
+    def is_plain(self, kind):
+        return (
+            kind not in self.registered
+            and not issubclass(kind, type)
+            and kind.__module__ != "__main__"
+            and not any(base.__name__ == "ndarray" for base in kind.__mro__[1:])
+        )
+
+    def is_importable(self, obj, kind):
+        """Classes and functions of installed modules, which every pickler takes by name."""
+        if kind in (type, types.FunctionType):
+            return obj.__module__ not in (None, "__main__") and "<" not in obj.__qualname__
+        return kind is types.BuiltinFunctionType and obj.__self__ is None
+
+    def dump(self, obj):
+        try:
+            super().dump(obj)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise NeedsDill from error  # dill can pickle more; if not, it says why
+
+
+class CodeGuard:
+    """Refuses the bytecode of another Python version before any of it runs: it would crash or, worse, not.
+
+    A pickle does not name its Python. But dill rebuilds every function with _create_code(*fields), and the fields give
+    it away: their number, the line table, and the opcode RESUME at the beginning.
+    """
+
+    RESUME = {151: "3.11 or 3.12", 149: "3.13", 128: "3.14"}
+    OWN_RESUME = opcode.opmap.get("RESUME")
+    OPCODES = frozenset(opcode.opmap.values())
+    WALKED = 1024  # bytes of code looked at, so that it takes no time
+
+    def __init__(self, dill):
+        self.dill = dill
+
+    def install(self):
+        create_code = getattr(self.dill._dill, "_create_code", None)
+        if create_code is None:
+            return
+
+        @functools.wraps(create_code)
+        def guarded(*fields):
+            version = self.foreign_version(fields)
+            if version is not None:
+                raise Failure(
+                    "client_mismatch",
+                    "Your function was made by Python %s, and this server runs Python %d.%d.%d with dill %s."
+                    % (version, *sys.version_info[:3], self.dill.__version__),
+                )
+            return create_code(*fields)
+
+        self.dill._dill._create_code = guarded
+
+    def foreign_version(self, fields):
+        """The version that has made the code, or None if it can be this one."""
+        if not isinstance(fields[0], int):
+            fields = fields[1:]  # co_lnotab, for older versions
+        own = "%d.%d" % sys.version_info[:2]
+        if len(fields) == 15:
+            version = "3.7 or older"
+        elif len(fields) == 16:  # the line table of 3.10 covers all the code, that of 3.9 never its end
+            version = "3.10" if sum(fields[13][::2]) == len(fields[6]) else "3.9"
+        elif len(fields) == 18:
+            code, cells = fields[6], fields[17]
+            # before RESUME 0 stand at most COPY_FREE_VARS, a MAKE_CELL per cell, RETURN_GENERATOR and POP_TOP
+            first = [code[at] for at in range(0, min(len(code), 2 * len(cells) + 12), 2) if code[at + 1] == 0]
+            if self.OWN_RESUME in first:
+                if own not in ("3.11", "3.12") or self.is_own(code):
+                    return None
+                version = "3.12" if own == "3.11" else "3.11"
+            else:
+                version = next((self.RESUME[each] for each in first if each in self.RESUME), None)
+        else:
+            version = None
+        return None if version == own else version
+
+    def is_own(self, code):
+        """Tells 3.11 from 3.12, whose code begins alike: each instruction must be known and its caches be empty."""
+        caches = opcode._inline_cache_entries
+        at = 0
+        while at < min(len(code), self.WALKED):
+            instruction = code[at]
+            if instruction == 0 or instruction not in self.OPCODES:
+                return False
+            at += 2
+            cache = 2 * caches[instruction]
+            if any(code[at : at + cache]):
+                return False
+            at += cache
+        return True
+
+
+def raised(error):
+    """The report of an exception of the user's function."""
+    message = describe(error)[: MESSAGE_LENGTH - 1024]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != SOURCE_NAME]
+    own = [frame for frame in frames if not is_installed(frame.filename)] or frames
+    if own:
+        where = own[-1]
+        message += " (%s, line %s, in %s)" % (os.path.basename(where.filename), where.lineno, where.name)
+    details = {"type": type(error).__name__, "traceback": format_traceback(error)}
+    if isinstance(error, MemoryError):
+        return Failure("out_of_memory", message + ".", **details)
+    return Failure(None, message, **details)
+
+
+def is_installed(filename):
+    """Whether a file belongs to Python or a package, and not to the user."""
+    return filename.startswith((sys.prefix, sys.base_prefix, "<frozen"))
 
 
 def describe(error):
+    """An exception in one line, or as many as its own text has: "ValueError: bad x"."""
     return "".join(traceback.format_exception_only(type(error), error)).strip()
 
 
-def guard_code(dill):
-    pass
+def format_traceback(error):
+    """The traceback without the worker's own frames."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == SOURCE_NAME:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 if __name__ == "rexec_worker":  # and not when a test imports this file
