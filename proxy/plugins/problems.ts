@@ -56,8 +56,13 @@ export function sendProblem(error: RexecError, request: FastifyRequest, reply: F
 function asRexecError(error: FastifyError | RexecError): RexecError {
   if (error instanceof RexecError) return error
   if (error.validation) return explain(error.validation, error.validationContext)
-  const code = FASTIFY_CODES[error.code]
-  return code ? new RexecError(code) : new RexecError('internal', undefined, { cause: error })
+  return new RexecError(FASTIFY_CODES[error.code] ?? codeOf(error.statusCode), undefined, { cause: error })
+}
+
+/** By the status that a plugin of Fastify gives its error: a file that must not be seen, a body that broke off. */
+function codeOf(status = 500): ErrorCode {
+  if (status === 403 || status === 404) return 'not_found'
+  return status < 500 ? 'request_malformed' : 'internal'
 }
 
 /** The cause is for the log alone. Whatever the request showed as its token is cut out of it. */

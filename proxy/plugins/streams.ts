@@ -7,24 +7,24 @@ export type OpenStream = (user: string, reply: FastifyReply) => AbortSignal
 
 /** Answers without an end of their own are counted per user and ended when the service closes. */
 export function createStreams(app: FastifyInstance, perUser: number): OpenStream {
-  const closing = new AbortController()
-  const open = new Map<string, number>()
-  app.addHook('preClose', async () => closing.abort())
+  const open = new Map<string, Set<AbortController>>()
+  app.addHook('preClose', async () => {
+    for (const streams of open.values()) for (const stream of streams) stream.abort()
+  })
 
   return (user, reply) => {
-    const running = open.get(user) ?? 0
-    if (running >= perUser) {
-      throw new RexecError('too_many_requests', `You follow ${running} logs and events already.`)
+    const streams = open.get(user) ?? new Set()
+    if (streams.size >= perUser) {
+      throw new RexecError('too_many_requests', `You follow ${perUser} logs and events already.`)
     }
-    open.set(user, running + 1)
-    const gone = new AbortController()
+    const stream = new AbortController()
+    open.set(user, streams.add(stream))
     reply.raw.once('close', () => {
-      gone.abort()
-      const left = open.get(user)! - 1
-      if (left > 0) open.set(user, left)
-      else open.delete(user)
+      stream.abort()
+      streams.delete(stream)
+      if (streams.size === 0) open.delete(user)
     })
-    return AbortSignal.any([closing.signal, gone.signal])
+    return stream.signal
   }
 }
 
@@ -48,8 +48,8 @@ export async function* withPauses<T>(
   let next = source.next()
   while (true) {
     const timer = new AbortController()
-    const step = await Promise.race([next, setTimeout(milliseconds, undefined, { signal: timer.signal })])
-    timer.abort()
+    const pause = setTimeout(milliseconds, undefined, { signal: timer.signal })
+    const step = await Promise.race([next, pause]).finally(() => timer.abort())
     if (step?.done) return
     if (step) next = source.next()
     yield step?.value

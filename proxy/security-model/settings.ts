@@ -87,9 +87,9 @@ export const SecurityModelSettings = Type.Object(
         }),
         maxLength: Type.Integer({
           minimum: 16,
-          maximum: 4096,
+          maximum: 1024,
           default: 512,
-          description: 'Characters of one requirement.',
+          description: 'Characters of one requirement. (A marker may nest as deep as it is long.)',
         }),
         base: Type.Array(Type.String(), {
           default: ['dill==0.4.0'],

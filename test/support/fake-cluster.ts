@@ -69,26 +69,27 @@ export class FakeCluster implements Cluster {
   }
 
   async *logs(_user: User, _name: string, { follow, signal }: LogOptions): AsyncGenerator<string> {
-    yield* this.lines
-    if (follow && !signal.aborted) {
-      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-      this.calls.push('logs aborted')
+    try {
+      yield* this.lines
+      if (follow) await aborted(signal)
+    } finally {
+      this.calls.push('logs ended')
     }
   }
 
   async *watch(user: User, name: string, signal: AbortSignal): AsyncGenerator<ServerStatus> {
-    const aborted = new Promise<void>((resolve) =>
-      signal.addEventListener('abort', () => resolve(), { once: true }),
-    )
-    while (!signal.aborted) {
-      const changed = this.#changes.promise
-      const status = this.servers.get(`${user.name}/${name}`)
-      if (!status) return
-      yield status
-      if (status.phase === 'stopped' || status.phase === 'failed') return
-      await Promise.race([changed, aborted])
+    try {
+      while (!signal.aborted) {
+        const changed = this.#changes.promise
+        const status = this.servers.get(`${user.name}/${name}`)
+        if (!status) return
+        yield status
+        if (status.phase === 'stopped' || status.phase === 'failed') return
+        await Promise.race([changed, aborted(signal)])
+      }
+    } finally {
+      this.calls.push('watch ended')
     }
-    this.calls.push('watch aborted')
   }
 
   async check(): Promise<void> {
@@ -103,4 +104,9 @@ export class FakeCluster implements Cluster {
     if (this.failure) throw this.failure
     this.calls.push(call)
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 }

@@ -102,3 +102,8 @@ export async function startApp(t: Test, options: Options = {}): Promise<TestApp>
     },
   }
 }
+
+/** The body of an answer, for tests that pick fields out of it. */
+export async function bodyOf<T>(answer: Response | Promise<Response>): Promise<T> {
+  return (await (await answer).json()) as T
+}

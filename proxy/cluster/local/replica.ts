@@ -43,7 +43,7 @@ export function socketIn(runtime: string): string {
 
 /** One agent and its worker, each in a session of its own; over when both and all their children have ended. */
 export class Replica {
-  state: ReplicaState = { phase: 'starting', message: 'starting the agent', code: undefined }
+  state: ReplicaState = { phase: 'starting', message: 'Your server is starting.', code: undefined }
   /** Resolves when no process is left. Never rejects. */
   readonly ended: Promise<void>
   readonly #options: ReplicaOptions

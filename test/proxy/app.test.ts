@@ -1,0 +1,321 @@
+import t from 'tap'
+import { openIdle, sendRaw } from '../support/raw-http.ts'
+import { ALICE, startApp } from '../support/test-app.ts'
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+t.test('every answer has a request id and closed headers', async (t) => {
+  const { fetch, log } = await startApp(t)
+  const given = '0f8fad5b-d9cb-469f-a165-70867728950e'
+  for (const path of ['/healthz', '/api/v1/user', '/nothing/here']) {
+    const own = await fetch(path)
+    t.match(own.headers.get('x-request-id'), UUID)
+    const answer = await fetch(path, { headers: { 'x-request-id': given } })
+    t.equal(answer.headers.get('x-request-id'), given)
+    t.equal(answer.headers.get('x-content-type-options'), 'nosniff')
+    t.equal(answer.headers.get('cache-control'), 'no-store')
+    t.match(answer.headers.get('content-security-policy'), /default-src 'none'/)
+    t.equal(answer.headers.get('access-control-allow-origin'), null, 'no CORS')
+  }
+  t.equal(log.filter(({ requestId, msg }) => requestId === given && msg === 'request').length, 3)
+})
+
+t.test('an incoming request id that is no UUID is not taken over', async (t) => {
+  const { fetch } = await startApp(t)
+  for (const id of ['x', ALICE, 'a'.repeat(32), `0f8fad5b-d9cb-469f-a165-70867728950e, ${ALICE}`]) {
+    const answer = await fetch('/healthz', { headers: { 'x-request-id': id } })
+    t.match(answer.headers.get('x-request-id'), UUID)
+  }
+})
+
+t.test('errors are problems of RFC 9457', async (t) => {
+  const { fetch } = await startApp(t)
+  const answer = await fetch('/nothing/here')
+  t.equal(answer.status, 404)
+  t.equal(answer.headers.get('content-type'), 'application/problem+json; charset=utf-8')
+  t.same(await answer.json(), {
+    type: 'urn:rexec:problem:not_found',
+    title: 'There is nothing at this address',
+    status: 404,
+    detail: 'There is nothing at this address. See /docs for the routes.',
+    code: 'not_found',
+    requestId: answer.headers.get('x-request-id'),
+  })
+})
+
+t.test('who sends no token, a wrong one, or one in a wrong place is told so', async (t) => {
+  const { fetch } = await startApp(t)
+  const cases: [string, RequestInit & { token?: string | null }, number, string][] = [
+    ['/api/v1/user', { token: null }, 401, 'token_missing'],
+    ['/api/v1/user', { token: 'not-a-token-of-anybody' }, 401, 'token_invalid'],
+    ['/api/v1/user', { token: null, headers: { authorization: 'Basic YWxpY2U6eA==' } }, 401, 'token_invalid'],
+    ['/api/v1/user', { token: null, headers: { authorization: ALICE } }, 401, 'token_invalid'],
+    [
+      '/api/v1/user',
+      { token: null, headers: { authorization: `Bearer ${ALICE} ${ALICE}` } },
+      401,
+      'token_invalid',
+    ],
+    [`/api/v1/user?token=${ALICE}`, { token: null }, 400, 'token_in_url'],
+    [`/api/v1/user?access_token=${ALICE}`, {}, 400, 'token_in_url'],
+    [`/nothing?TOKEN=${ALICE}`, {}, 400, 'token_in_url'],
+    [`/broker-config?token=${ALICE}`, { token: null }, 400, 'token_in_url'],
+  ]
+  for (const [path, options, status, code] of cases) {
+    const answer = await fetch(path, options)
+    const text = await answer.text()
+    t.equal(answer.status, status, path)
+    t.equal(JSON.parse(text).code, code)
+    t.notMatch(text, ALICE)
+    t.equal(answer.headers.get('www-authenticate'), status === 401 ? 'Bearer realm="rexec"' : null)
+  }
+  for (const scheme of ['Bearer', 'bearer', 'token', 'Token']) {
+    const answer = await fetch('/api/v1/user', {
+      token: null,
+      headers: { authorization: `${scheme} ${ALICE}` },
+    })
+    t.equal(answer.status, 200, scheme)
+  }
+})
+
+t.test('two Authorization headers are refused, whichever of them is good', async (t) => {
+  const { origin } = await startApp(t)
+  const request = (first: string, second: string) =>
+    sendRaw(
+      origin,
+      `GET /services/rexec/api/v1/user HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${first}\r\nAuthorization: Bearer ${second}\r\n\r\n`,
+    )
+  t.match(await request(ALICE, 'nobody-knows-this'), /^HTTP\/1.1 400 .*"code":"request_malformed"/s)
+  t.match(await request('nobody-knows-this', ALICE), /^HTTP\/1.1 400 .*"code":"request_malformed"/s)
+})
+
+t.test('a wrong method is 405 with the ones that work, before anybody is authenticated', async (t) => {
+  const { fetch } = await startApp(t)
+  const cases: [string, string, string][] = [
+    ['DELETE', '/api/v1/user', 'GET, HEAD'],
+    ['PUT', '/api/v1/servers', 'GET, HEAD, POST'],
+    ['PATCH', '/api/v1/servers/default', 'GET, HEAD, DELETE'],
+    ['HEAD', '/api/v1/servers/default/events', 'GET'],
+    ['GET', '/spawn', 'POST, DELETE'],
+    ['POST', '/rexec/terminate', 'DELETE'],
+    ['OPTIONS', '/api/v1/tokens', 'POST'],
+    ['POST', '/', 'GET, HEAD'],
+    ['POST', '/docs', 'GET, HEAD'],
+    ['POST', '/openapi.json', 'GET, HEAD'],
+  ]
+  for (const [method, path, allow] of cases) {
+    const answer = await fetch(path, { method, token: null })
+    t.equal(answer.status, 405, `${method} ${path}`)
+    t.equal(answer.headers.get('allow'), allow)
+    if (method !== 'HEAD') t.match(await answer.json(), { code: 'method_not_allowed' })
+  }
+})
+
+t.test('unknown query parameters are refused, not passed over', async (t) => {
+  const { fetch } = await startApp(t)
+  for (const path of [
+    '/api/v1/user?x=1',
+    '/healthz?x',
+    '/api/v1/servers/default/logs?follow=yes',
+    '/status/?a=b',
+  ]) {
+    const answer = await fetch(path)
+    t.equal(answer.status, 400, path)
+    t.match(await answer.json(), { code: 'query_invalid' })
+  }
+})
+
+t.test('tricks with the path lead nowhere', async (t) => {
+  const { origin } = await startApp(t)
+  const paths = [
+    '/',
+    '/healthz',
+    '/services',
+    '/services/rexec2/healthz',
+    '/services/rexec/../rexec/healthz/x',
+    '/services/rexec/../../etc/passwd',
+    '/services/rexec/%2e%2e/rexec/healthz',
+    '/services/rexec/..%2fhealthz',
+    '/services/rexec//healthz',
+    '//services/rexec/healthz',
+    '/services/rexec\\healthz',
+    '/services/rexec%5chealthz',
+    '/services%2Frexec/healthz',
+    '/services/rexec/healthz%00',
+    '/services/rexec/healthz;x=1',
+    '/SERVICES/rexec/healthz',
+    '/services/rexec/api/v1/servers/..',
+    '/services/rexec/api/v1/servers/%2e%2e%2fuser',
+    '/services/rexec/api/v1/servers/a%2fb',
+    '/services/rexec/api/v1/servers/%00',
+    '/services/rexec/api/v1/servers/%',
+    `/services/rexec/api/v1/servers/${'a'.repeat(200)}`,
+    '/services/rexec/docs/static/../../../package.json',
+    '/services/rexec/docs/static/%2e%2e/package.json',
+    '/services/rexec/docs/static/..%5c..%5cpackage.json',
+    'http://elsewhere/etc/passwd',
+  ]
+  for (const path of paths) {
+    const answer = await sendRaw(
+      origin,
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`,
+    )
+    t.match(answer, /^HTTP\/1.1 40[0-4] /, path)
+    t.match(answer, /"code":"(server_)?not_found"|"code":"request_malformed"/, path)
+  }
+})
+
+t.test('what is not HTTP gets a problem too', async (t) => {
+  const { origin } = await startApp(t, { settings: { limits: { headerBytes: 4096 } } })
+  t.match(await sendRaw(origin, 'HELO there\r\n\r\n'), /^HTTP\/1.1 400 .*request_malformed/s)
+  t.match(
+    await sendRaw(origin, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(5000)}\r\n\r\n`),
+    /^HTTP\/1.1 431 .*headers_too_large/s,
+  )
+  t.match(
+    await sendRaw(
+      origin,
+      'POST /services/rexec/spawn HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ),
+    /^HTTP\/1.1 400 /,
+    'two lengths of one body',
+  )
+})
+
+t.test('who dawdles is cut off', async (t) => {
+  const { origin } = await startApp(t, { settings: { limits: { headersSeconds: 1, requestSeconds: 1 } } })
+  const answers = await Promise.all([
+    sendRaw(origin, 'GET /services/rexec/healthz HTTP/1.1\r\nHost: x\r\n'),
+    sendRaw(
+      origin,
+      'POST /services/rexec/spawn HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntoken=',
+    ),
+  ])
+  for (const answer of answers) t.match(answer, /^HTTP\/1.1 408 .*request_timeout/s)
+})
+
+t.test('more connections than allowed are closed at once', async (t) => {
+  const { origin, app } = await startApp(t, { settings: { limits: { connections: 8 } } })
+  t.equal(app.server.maxConnections, 8)
+  const request = 'GET /services/rexec/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+  const dropped = new Promise((resolve) => app.server.once('drop', resolve))
+  const idle = await Promise.all(Array.from({ length: 8 }, () => openIdle(origin)))
+  t.equal(await sendRaw(origin, request), '')
+  await dropped
+  for (const socket of idle) socket.destroy()
+})
+
+t.test('a body that is too large, of a wrong type or of a wrong form is refused', async (t) => {
+  const { fetch } = await startApp(t, { settings: { limits: { bodyBytes: 1024, bodyDepth: 4 } } })
+  const post = (init: Parameters<typeof fetch>[1]) => fetch('/api/v1/servers', { method: 'POST', ...init })
+  const json = { 'content-type': 'application/json' }
+  const cases: [Parameters<typeof fetch>[1], number, string][] = [
+    [{ json: { python: 'x'.repeat(2000) } }, 413, 'body_too_large'],
+    [
+      { body: 'python=3.12', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      415,
+      'media_type_unsupported',
+    ],
+    [{ body: '{}', headers: { 'content-type': 'text/plain' } }, 415, 'media_type_unsupported'],
+    [{ body: '{}', headers: { 'content-type': 'nonsense' } }, 415, 'media_type_unsupported'],
+    [{}, 400, 'body_invalid'],
+    [{ body: '', headers: json }, 400, 'body_invalid'],
+    [{ body: '{"python":', headers: json }, 400, 'body_invalid'],
+    [{ body: '{"python":"3.12","python":"3.11"}', headers: json }, 400, 'body_invalid'],
+    [{ body: '{"__proto__":{"replace":true}}', headers: json }, 400, 'body_invalid'],
+    [{ body: '{"constructor":{"prototype":{"replace":true}}}', headers: json }, 400, 'body_invalid'],
+    [{ body: '[[[[[]]]]]', headers: json }, 400, 'body_invalid'],
+    [{ json: [] }, 400, 'body_invalid'],
+    [{ json: null }, 400, 'body_invalid'],
+    [{ json: { pyhton: '3.12' } }, 400, 'body_invalid'],
+    [{ json: { python: 3.12 } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', replace: 'true' } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', replicas: '1' } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', replicas: 1.5 } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', requirements: 'numpy' } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', env: { A: 1 } } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', resources: { cpu: 1, node: 'big' } } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', user: 'bob' } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', image: 'evil' } }, 400, 'body_invalid'],
+  ]
+  for (const [init, status, code] of cases) {
+    const answer = await post(init)
+    t.equal(answer.status, status, JSON.stringify(init))
+    t.match(await answer.json(), { code })
+  }
+})
+
+t.test(
+  'an unexpected error is "internal" for the reader, and one log line with its request id',
+  async (t) => {
+    const { fetch, cluster, log } = await startApp(t)
+    cluster.failure = new Error('the disk is on fire')
+    const answer = await fetch('/api/v1/servers')
+    t.equal(answer.status, 500)
+    const text = await answer.text()
+    t.notMatch(text, 'fire')
+    const { code, requestId } = JSON.parse(text)
+    t.equal(code, 'internal')
+    const lines = log.filter(
+      (line) => line.requestId === requestId && JSON.stringify(line).includes('on fire'),
+    )
+    t.equal(lines.length, 1)
+    t.match(lines[0], { level: 'error', err: { stack: /app\.test/ } })
+  },
+)
+
+t.test(
+  'a log line names the route, the user and the outcome, never the path that was asked for',
+  async (t) => {
+    const { fetch, log } = await startApp(t)
+    await fetch('/api/v1/servers/some-server')
+    await fetch('/some/path')
+    t.match(log.at(-2), {
+      msg: 'request',
+      method: 'GET',
+      route: '/services/rexec/api/v1/servers/:name',
+      status: 404,
+      user: 'alice',
+      ip: '127.0.0.1',
+    })
+    t.notMatch(JSON.stringify(log), /some-server|some\/path/)
+  },
+)
+
+t.test('metrics count requests by route and refusals by code', async (t) => {
+  const { fetch, registry } = await startApp(t)
+  await fetch('/api/v1/user')
+  await fetch('/api/v1/user', { token: null })
+  await fetch('/no/such/path')
+  const text = await registry.metrics()
+  t.match(text, 'rexec_http_requests_total{route="/services/rexec/api/v1/user",method="GET",status="200"} 1')
+  t.match(text, 'rexec_http_requests_total{route="/services/rexec/api/v1/user",method="GET",status="401"} 1')
+  t.match(text, 'rexec_http_requests_total{route="none",method="GET",status="404"} 1')
+  t.match(text, 'rexec_http_refusals_total{code="token_missing"} 1')
+  t.match(text, /rexec_http_request_seconds_count\{route="\/services\/rexec\/api\/v1\/user",method="GET"\} 2/)
+})
+
+t.test('another prefix moves everything', async (t) => {
+  const { origin, fetch } = await startApp(t, { settings: { prefix: '/hub/services/run' } })
+  t.equal((await fetch('/healthz')).status, 200)
+  t.equal((await globalThis.fetch(`${origin}/services/rexec/healthz`)).status, 404)
+  t.match(await (await fetch('/openapi.json')).json(), { servers: [{ url: '/hub/services/run' }] })
+})
+
+t.test('closing answers the requests that run', async (t) => {
+  const { app, fetch, cluster } = await startApp(t)
+  const asked = Promise.withResolvers<void>()
+  const go = Promise.withResolvers<void>()
+  cluster.list = async () => {
+    asked.resolve()
+    await go.promise
+    return []
+  }
+  const running = fetch('/api/v1/servers')
+  await asked.promise
+  const closed = app.close()
+  go.resolve()
+  t.equal((await running).status, 200)
+  await closed
+  await t.rejects(fetch('/healthz'), 'nobody listens any more')
+})
