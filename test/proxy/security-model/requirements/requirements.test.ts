@@ -60,6 +60,12 @@ t.test('limits of count and length hold at their settings', async (t) => {
   })
 })
 
+t.test('parentheses as deep as the longest requirement allows', async (t) => {
+  const deep = (count: number) => [`a; ${'('.repeat(count)}os_name == "nt"${')'.repeat(count)}`]
+  t.same(approve(deep(500), { maxLength: 1024 }), ['a; os_name == "nt"'])
+  t.throws(() => approve([`a;${'('.repeat(1022)}`], { maxLength: 1024 }), { code: 'requirement_invalid' })
+})
+
 t.test('the default limits take what is allowed at most', async (t) => {
   t.equal(approve(Array.from({ length: 100 }, (_, index) => `package-${index}`)).length, 100)
   t.equal(approve(['a'.repeat(512)]).length, 1)
