@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs, styleText } from 'node:util'
+import { MARKER } from '../proxy/cluster/local/processes.ts'
 import { CLIENT, choosePython } from './client.ts'
 import { stateFolder } from './folders.ts'
 import { type LocalService, startLocal } from './local.ts'
@@ -57,6 +58,8 @@ async function runExample(
       REXEC_URL: url,
       REXEC_BROKER: new URL(broker.client).host,
       REXEC_TOKEN: users[0]!.token,
+      // A client that a kill -9 leaves waiting is ended by the next demo.
+      [MARKER]: join(state, 'client'),
     },
     timeout: PATIENCE,
     killSignal: 'SIGKILL',

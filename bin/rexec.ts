@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
+import { version } from '../common/version.ts'
 import { Problem } from './problem.ts'
 
 const OLDEST_NODE = 24
@@ -43,16 +43,12 @@ async function run([command, ...args]: string[]): Promise<void> {
     throw new Problem(`rexec needs Node.js ${OLDEST_NODE} or newer; this is ${process.versions.node}.`)
   if (command === undefined) throw new Problem('Say which command to run. "rexec --help" lists them.', 2)
   if (command === '--help' || command === '-h' || args.includes('--help')) process.stdout.write(HELP)
-  else if (command === '--version') process.stdout.write(`${readVersion()}\n`)
+  else if (command === '--version') process.stdout.write(`${version}\n`)
   else if (Object.hasOwn(COMMANDS, command)) await (await COMMANDS[command]!()).main(args)
   else {
     const names = Object.keys(COMMANDS).join(', ')
     throw new Problem(`There is no command ${JSON.stringify(command)}. The commands are ${names}.`, 2)
   }
-}
-
-function readVersion(): string {
-  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 }
 
 /** What a person can put right is said in a sentence; anything else is a fault of ours and keeps its stack. */

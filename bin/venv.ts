@@ -75,7 +75,15 @@ async function makeVenv(python: Python, folder: string): Promise<void> {
 }
 
 async function install(python: string, packages: string[], onLine: (line: string) => void): Promise<void> {
-  const options = ['--disable-pip-version-check', '--no-input', '--progress-bar', 'off', '--retries', '2']
+  const options = [
+    '--disable-pip-version-check',
+    '--no-input',
+    '--no-color',
+    '--progress-bar',
+    'off',
+    '--retries',
+    '2',
+  ]
   const args = ['-I', '-m', 'pip', 'install', ...options, ...packages]
   const { code, lines } = await run(python, args, onLine)
   if (code === 0) return

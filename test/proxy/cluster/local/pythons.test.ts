@@ -1,16 +1,9 @@
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, symlink } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { findPythons, probePython } from '../../../../proxy/cluster/local/pythons.ts'
+import { fakeProgram } from '../../../support/fake-program.ts'
 import { temporaryFolder } from '../../../support/local-cluster.ts'
-
-/** A program in a folder of its own; it answers as an interpreter would. */
-async function fakePython(t: Test, name: string, script: string): Promise<string> {
-  const folder = await temporaryFolder(t)
-  await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`)
-  await chmod(join(folder, name), 0o755)
-  return folder
-}
 
 t.test('the interpreters of this machine', async (t) => {
   const pythons = await findPythons(process.env)
@@ -30,27 +23,27 @@ t.test('what does not run, is too old or cannot make environments is left out', 
     'relative python3': 'echo "3.11 True python3"',
   }
   for (const [what, script] of Object.entries(scripts)) {
-    const folder = await fakePython(t, 'python3', script)
+    const folder = await fakeProgram(t, 'python3', script)
     t.same(await findPythons({ PATH: folder, HOME: folder }), {}, what)
   }
 })
 
 t.test('uv makes environments where the venv module is missing', async (t) => {
-  const folder = await fakePython(t, 'python3', 'echo "3.11 False /usr/bin/python3.11"')
-  const uv = await fakePython(t, 'uv', 'exit 0')
+  const folder = await fakeProgram(t, 'python3', 'echo "3.11 False /usr/bin/python3.11"')
+  const uv = await fakeProgram(t, 'uv', 'exit 0')
   t.same(await findPythons({ PATH: `${folder}:${uv}`, HOME: folder }), { '3.11': '/usr/bin/python3.11' })
 })
 
 t.test('the first on the PATH counts, then pyenv, then uv', async (t) => {
-  const first = await fakePython(t, 'python3.11', 'echo "3.11 True /first"')
-  const second = await fakePython(t, 'python3.11', 'echo "3.11 True /second"')
+  const first = await fakeProgram(t, 'python3.11', 'echo "3.11 True /first"')
+  const second = await fakeProgram(t, 'python3.11', 'echo "3.11 True /second"')
   const home = await temporaryFolder(t)
   for (const [root, version] of [
     ['.pyenv/versions/a', '3.11'],
     ['.pyenv/versions/b', '3.12'],
     ['.local/share/uv/python/c', '3.13'],
   ]) {
-    const script = await fakePython(t, 'python', `echo "${version} True /managed"`)
+    const script = await fakeProgram(t, 'python', `echo "${version} True /managed"`)
     await mkdir(join(home, root!, 'bin'), { recursive: true })
     await symlink(join(script, 'python'), join(home, root!, `bin/python${version}`))
   }
