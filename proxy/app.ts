@@ -4,7 +4,7 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDe
 import { RexecError } from '../common/errors.ts'
 import { createAuthorize } from './authorize.ts'
 import { addTokens } from './plugins/authenticate.ts'
-import { answerClientError, RequestLog, requestIdOf } from './plugins/connection.ts'
+import { answerClientError, closeSilentConnections, RequestLog, requestIdOf } from './plugins/connection.ts'
 import { addHeaders } from './plugins/headers.ts'
 import { addJsonBodies } from './plugins/json.ts'
 import { collectMethods } from './plugins/methods.ts'
@@ -68,6 +68,7 @@ export async function buildApp(parts: Parts): Promise<App> {
     }),
   }
 
+  closeSilentConnections(app)
   addProblems(app, registry)
   addMetrics(app, registry)
   addHeaders(app)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { type ErrorCode, RexecError } from '../../common/errors.ts'
 import { problemOf } from './problems.ts'
 
@@ -35,6 +35,19 @@ export class RequestLog extends LogController {
     }
     reply.log.info(line, error ? 'request broken off' : 'request')
   }
+}
+
+/** Connections that never sent a request are not idle to Node, so closing would wait for their time-out. */
+export function closeSilentConnections(app: FastifyInstance): void {
+  const silent = new Set<Socket>()
+  app.server.on('connection', (socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  app.server.on('request', ({ socket }) => silent.delete(socket))
+  app.addHook('preClose', async () => {
+    for (const socket of silent) socket.destroy()
+  })
 }
 
 const CLIENT_ERRORS: Record<string, ErrorCode> = {

@@ -302,6 +302,16 @@ t.test('another prefix moves everything', async (t) => {
   t.match(await (await fetch('/openapi.json')).json(), { servers: [{ url: '/hub/services/run' }] })
 })
 
+t.test('closing does not wait for connections that say nothing', async (t) => {
+  const { app, origin } = await startApp(t)
+  const accepted = new Promise((resolve) => app.server.once('connection', resolve))
+  const socket = await openIdle(origin)
+  await accepted
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  await app.close()
+  await closed
+})
+
 t.test('closing answers the requests that run', async (t) => {
   const { app, fetch, cluster } = await startApp(t)
   const asked = Promise.withResolvers<void>()
