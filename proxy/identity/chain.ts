@@ -1,5 +1,5 @@
 import { RexecError } from '../../common/errors.ts'
-import type { Logger } from '../../common/logger.ts'
+import { type Logger, redact } from '../../common/logger.ts'
 import type { Counter } from '../../common/metrics.ts'
 import type { User } from '../pipeline.ts'
 import type { Authenticator, Proof } from './authenticator.ts'
@@ -24,7 +24,7 @@ export async function askChain(
     } catch (error) {
       count('unavailable')
       failure = asUnavailable(error)
-      const reason = failure.cause instanceof Error ? failure.cause.message : undefined
+      const reason = failure.cause instanceof Error ? redact(failure.cause.message) : undefined
       logger.warn({ authenticator: authenticator.name, reason }, 'An authenticator could not check a token.')
     }
   }
