@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cacheFolder } from '../bin/folders.ts'
+import { clientPython, clients } from './support/clients.ts'
+import { findLeftovers } from './support/leftovers.ts'
+import { type Counts, reportTap } from './support/tap-report.ts'
+
+/**
+ * `npm test [-- FILE OR FOLDER...]` (docs/developer/testing.md): makes what the tests need, runs tap, and ends with the
+ * counts. A skipped test is a failure with REXEC_TEST_REQUIRE=all, and so is a process that a test has left behind.
+ */
+const root = join(import.meta.dirname, '..')
+const asked = process.argv.slice(2)
+const strict = process.env.REXEC_TEST_REQUIRE === 'all'
+const everything = asked.every((arg) => arg.startsWith('-'))
+
+say('Tests of rexec: real processes and real Python clients, on the loopback interface only.')
+const folder = await realpath(await mkdtemp(join(tmpdir(), 'rexec-')))
+say(`Temporary files are in ${folder} until the end.`)
+try {
+  if (everything) await makeClients()
+  say(`Skipped is what this machine lacks; ${strict ? 'here that is a failure.' : 'each with its reason.'}`)
+  const { counts, exitCode } = await runTap()
+  const problems = await findProblems(counts, exitCode)
+  for (const problem of problems) say(problem)
+  if (problems.length > 0) process.exitCode = 1
+  const skipped = counts.skipped.length > 0 ? `, ${counts.skipped.length} skipped` : ''
+  say(`\n${counts.passed} passed, ${counts.failed} failed${skipped}`)
+} finally {
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Makes the clients' environments beforehand, all at once: within a test the time for it would count. */
+async function makeClients(): Promise<void> {
+  say(`Python environments are kept in ${cacheFolder('venvs')}; missing ones are made now (a minute, once).`)
+  const makings = clients.map(async (client) => {
+    await clientPython(client).then(
+      () => say(`  ${client.name}`),
+      (error: Error) => say(`  ${client.name} cannot be had: ${error.message}`),
+    )
+  })
+  await Promise.all(makings)
+}
+
+/** With everything goes the coverage, whose floor is in package.json; a part cannot reach it. */
+async function runTap(): Promise<{ counts: Counts; exitCode: number | null }> {
+  const coverage = everything ? [] : ['--disable-coverage', '--allow-empty-coverage']
+  const tap = spawn(
+    process.execPath,
+    [join(root, 'node_modules/tap/dist/esm/run.mjs'), 'run', '--reporter=tap', ...coverage, ...asked],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      // Every process of the tests has this path in its environment, and so can be found at the end.
+      env: { ...process.env, TMPDIR: folder },
+    },
+  )
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>()
+  tap.on('error', reject).on('close', resolve)
+  const counts = await reportTap(tap.stdout, say)
+  return { counts, exitCode: await promise }
+}
+
+async function findProblems({ passed, failed, skipped }: Counts, exitCode: number | null): Promise<string[]> {
+  const problems: string[] = []
+  for (const test of skipped) say(`skipped  ${test}`)
+  if (strict && skipped.length > 0) problems.push('FAIL  skipped tests, with REXEC_TEST_REQUIRE=all')
+  if (passed + failed === 0) problems.push('FAIL  no test ran')
+  for (const { pid, command } of await findLeftovers([folder, join(root, '.tap/fixtures')])) {
+    problems.push(`FAIL  process ${pid} was left behind: ${command}`)
+    process.kill(pid, 'SIGKILL')
+  }
+  if (exitCode !== 0 && failed === 0) problems.push('FAIL  tap was not content: see above (coverage?)')
+  if (failed > 0) problems.push('FAIL  see above')
+  return problems
+}
