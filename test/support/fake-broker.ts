@@ -1,4 +1,5 @@
 import { Router } from 'zeromq'
+import { MAX_PART } from '../../common/protocol.ts'
 
 /** An event of a call: kind and payload, streamed ones put together again. */
 export interface FakeEvent {
@@ -108,6 +109,23 @@ export class FakeBroker {
     const events: FakeEvent[] = []
     this.#events.set(id, events)
     await this.send('CALL', id, fn, args)
+    yield* this.#follow(events)
+  }
+
+  /** The same with both frames in parts. */
+  async *streamedCall(fn: Buffer, args: Buffer, id = String(++this.#calls)): AsyncGenerator<FakeEvent> {
+    const events: FakeEvent[] = []
+    this.#events.set(id, events)
+    await this.send('CALL', id)
+    for (const frame of [fn, args]) {
+      await this.send('FRAME', id, String(frame.length), frame.subarray(0, 1000))
+      for (let at = 1000; at < frame.length; at += MAX_PART)
+        await this.send('PART', id, frame.subarray(at, at + MAX_PART))
+    }
+    yield* this.#follow(events)
+  }
+
+  async *#follow(events: FakeEvent[]): AsyncGenerator<FakeEvent> {
     for (;;) {
       for (let event = events.shift(); event; event = events.shift()) {
         yield event
