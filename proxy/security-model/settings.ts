@@ -23,6 +23,7 @@ export const ProfileSettings = Type.Object(
     description: Type.String({ default: '', description: 'A sentence for the user who chooses.' }),
     pythons: Type.Record(Type.String({ pattern: '^3\\.[0-9]{1,2}$' }), Type.String({ minLength: 1 }), {
       default: {
+        '3.9': 'python:3.9-slim',
         '3.10': 'python:3.10-slim',
         '3.11': 'python:3.11-slim',
         '3.12': 'python:3.12-slim',

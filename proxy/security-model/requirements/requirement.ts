@@ -4,7 +4,7 @@ import { readSpecifiers } from './version.ts'
 
 /** A dependency specifier (packaging.python.org: dependency-specifiers, once PEP 508) without URLs. */
 export interface Requirement {
-  /** Lower-case with single hyphens, as indexes compare names. */
+  /** Lower-case with single hyphens, as indexes compare names: pip takes "x.zip" for a file, but never "x-zip". */
   name: string
   /** The whole requirement, written again from what was understood: this is what gets installed. */
   text: string

@@ -19,6 +19,10 @@ t.test('the same one twice is one; different ones of a package are all kept', as
   t.same(approve(byVersion), byVersion)
 })
 
+t.test('a name that pip would take for a local archive comes out as none', async (t) => {
+  t.same(approve(['evil.zip', 'evil.tar.gz', 'evil.whl==1']), ['evil-tar-gz', 'evil-whl==1', 'evil-zip'])
+})
+
 t.test('base requirements are added unless the user names the package', async (t) => {
   const base = ['dill==0.4.0', 'cloudpickle']
   t.same(approve(['numpy'], { base }), ['cloudpickle', 'dill==0.4.0', 'numpy'])
