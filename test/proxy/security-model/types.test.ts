@@ -104,11 +104,12 @@ t.test('what has not been approved does not compile', async (t) => {
       include: ['*.ts'],
     }),
   )
-  const { stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['--pretty', 'false', '-p', folder], {
+  // Not .bin/tsc: tap's hooks into child processes need a name that ends in .js.
+  const compiler = join(root, 'node_modules/typescript/lib/tsc.js')
+  const { stdout, stderr } = spawnSync(process.execPath, [compiler, '--pretty', 'false', '-p', folder], {
     encoding: 'utf8',
-    // tap's own NODE_OPTIONS hinder the compiler.
-    env: { ...process.env, NODE_OPTIONS: '' },
   })
+  t.equal(stderr, '', 'the compiler ran')
   const errorsOf = (file: string) => stdout.split('\n').filter((line) => line.includes(`${file}(`))
 
   t.same(errorsOf('straight.ts'), [], 'the way through the security model compiles')
