@@ -100,11 +100,10 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     lingerTime,
     sessions,
   }
-  const serverBytes = MAX_PART + SERVER_MESSAGE_EXTRA
   const serverPort = new Listener({
     ...common,
     ...servers,
-    limits: { ...limits, maxMessageBytes: serverBytes, cutThroughBytes: serverBytes },
+    limits: { ...limits, maxMessageBytes: MAX_PART + SERVER_MESSAGE_EXTRA },
     open: (connection) => new ServerSession(connection, serverContext),
     refused: (address, limit) => logger.warn({ address, limit }, 'server connection refused'),
   })

@@ -1,6 +1,5 @@
 import type { ClientSession } from './client.ts'
 import type { ServerSession } from './server.ts'
-import type { Frame } from './zmtp/frame.ts'
 
 /** One function invocation, from the client's message to the final event. */
 export interface Call {
@@ -9,14 +8,14 @@ export interface Call {
   readonly id: Buffer
   readonly client: ClientSession
   /** Frames before the empty delimiter, given back with every event. */
-  readonly envelope: readonly Frame[]
+  readonly envelope: readonly Buffer[]
   readonly user: string
   /** The only server that the token is for, if it names one. */
   readonly serverName: string | undefined
   /** Kept for questions about the user's servers while the call waits. */
   token: Buffer
-  /** Function and arguments; of a streamed call, the frames that were complete when it began. */
-  body: Frame[]
+  /** Until a server has the call: function and arguments; of a streamed call, the frames that were complete when it began. */
+  body: Buffer[]
   readonly streamed: boolean
   /** performance.now() of its arrival. */
   readonly since: number

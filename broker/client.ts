@@ -10,7 +10,7 @@ import type { Proof, Prover } from './prover.ts'
 import type { Router } from './router.ts'
 import { Upload } from './upload.ts'
 import type { Connection, Session } from './zmtp/connection.ts'
-import { type Frame, toBuffer } from './zmtp/frame.ts'
+import { keep } from './zmtp/frame.ts'
 import type { Fault } from './zmtp/parser.ts'
 import type { Budget } from './zmtp/writer.ts'
 
@@ -28,7 +28,7 @@ export interface ClientContext {
 
 const MAX_TOKEN = 16_384
 const CANCEL = Buffer.from(CLIENT_CANCEL)
-const NO_ENVELOPE: readonly Frame[] = []
+const NO_ENVELOPE: readonly Buffer[] = []
 const NO_TOKEN = Buffer.alloc(0)
 
 /** One client's connection (docs/protocol.md, section 2). */
@@ -40,7 +40,7 @@ export class ClientSession implements Session {
   readonly #context: ClientContext
   readonly #calls = new Set<Call>()
   /** The token that was proven last, and what it proved (C2). */
-  #token = NO_TOKEN
+  #token: Buffer = NO_TOKEN
   #proof: Proof | undefined
   #upload: Upload | undefined
   #gone = false
@@ -53,27 +53,32 @@ export class ClientSession implements Session {
 
   // --- from the client
 
-  message(frames: Frame[]): void {
+  message(frames: Buffer[]): void {
     const at = delimiter(frames)
     if (at < 0) return this.connection.destroy('no delimiter')
-    const envelope = at === 0 ? NO_ENVELOPE : frames.slice(0, at)
+    const envelope = at === 0 ? NO_ENVELOPE : frames.slice(0, at).map(keep)
     if (frames.length !== at + 4) return this.#refuse(envelope, 'message_malformed')
-    const token = toBuffer(frames[at + 1]!)
+    const token = frames[at + 1]!
     const first = frames[at + 2]!
     const second = frames[at + 3]!
     if (this.#isProven(token)) this.#take(envelope, first, second)
-    else this.#prove(envelope, token, () => this.#take(envelope, first, second))
+    else {
+      const kept = [keep(first), keep(second)] as const
+      this.#prove(envelope, keep(token), () => this.#take(envelope, ...kept))
+    }
   }
 
-  streamBegin(frames: Frame[]): void {
+  streamBegin(frames: Buffer[]): void {
     const at = delimiter(frames)
     if (at < 0) return this.connection.destroy('no delimiter')
-    const envelope = frames.slice(0, at)
+    const envelope = frames.slice(0, at).map(keep)
     const [token, ...body] = frames.slice(at + 1)
     if (token === undefined || body.length > 1) return this.#refuse(envelope, 'message_malformed', true)
-    const bytes = toBuffer(token)
-    if (this.#isProven(bytes)) this.#takeStream(envelope, body)
-    else this.#prove(envelope, bytes, () => this.#takeStream(envelope, body))
+    if (this.#isProven(token)) this.#takeStream(envelope, body)
+    else {
+      const kept = body.map(keep)
+      this.#prove(envelope, keep(token), () => this.#takeStream(envelope, kept))
+    }
   }
 
   frameBegin(size: number): void {
@@ -91,12 +96,12 @@ export class ClientSession implements Session {
     this.#upload = undefined
   }
 
-  fault(reason: Fault, frames: Frame[]): void {
+  fault(reason: Fault, frames: Buffer[]): void {
     const code = reason === 'too_large' ? 'message_too_large' : 'message_malformed'
     const at = delimiter(frames)
     if (this.#upload) this.#breakOff(code)
     else if (reason === 'malformed' || at < 0) this.connection.destroy(reason)
-    else this.#refuse(frames.slice(0, at), code, true)
+    else this.#refuse(frames.slice(0, at).map(keep), code, true)
   }
 
   drained(): void {
@@ -130,13 +135,12 @@ export class ClientSession implements Session {
   // --- to the client
 
   /** An event after which more follow. */
-  event(call: Call, payload: Frame): void {
+  event(call: Call, payload: Buffer): void {
     this.lane.whole(call, payload)
   }
 
-  /** The last event of a call, or the end of the last one that was streamed. */
-  finish(call: Call, payload?: Frame): void {
-    if (payload !== undefined) this.lane.whole(call, payload)
+  /** The call's last event has been written. */
+  finish(call: Call): void {
     this.#over(call)
   }
 
@@ -163,8 +167,8 @@ export class ClientSession implements Session {
     return this.#proof !== undefined && this.#token.equals(token) && this.#proof.until > Date.now()
   }
 
-  /** Goes on when the token is proven; reads nothing else of this client until that is known. */
-  #prove(envelope: readonly Frame[], token: Buffer, then: () => void): void {
+  /** Goes on with what was kept when the token is proven; reads nothing else of this client until that is known. */
+  #prove(envelope: readonly Buffer[], token: Buffer, then: () => void): void {
     if (token.length === 0) return this.#refuse(envelope, 'token_missing')
     if (token.length > MAX_TOKEN) return this.#refuse(envelope, 'token_invalid')
     this.connection.hold()
@@ -172,7 +176,7 @@ export class ClientSession implements Session {
       .prove(token)
       .then(
         (proof) => {
-          this.#token = Buffer.from(token)
+          this.#token = token
           this.#proof = proof
           if (!this.#gone) then()
         },
@@ -182,14 +186,13 @@ export class ClientSession implements Session {
       .finally(() => this.connection.release())
   }
 
-  #take(envelope: readonly Frame[], first: Frame, second: Frame): void {
-    if (first.length === CANCEL.length && toBuffer(first).equals(CANCEL))
-      return this.#cancel(envelope, second)
+  #take(envelope: readonly Buffer[], first: Buffer, second: Buffer): void {
+    if (first.length === CANCEL.length && first.equals(CANCEL)) return this.#cancel(envelope, second)
     this.#context.metrics.bytesFromClients += first.length + second.length
     this.#context.router.submit(this.#call(envelope, [first, second], false))
   }
 
-  #takeStream(envelope: readonly Frame[], body: Frame[]): void {
+  #takeStream(envelope: readonly Buffer[], body: Buffer[]): void {
     const call = this.#call(envelope, body, true)
     this.#upload = new Upload(call)
     this.#context.router.submit(call)
@@ -197,7 +200,7 @@ export class ClientSession implements Session {
     if (!call.over && call.server === undefined) this.#upload.wait()
   }
 
-  #call(envelope: readonly Frame[], body: Frame[], streamed: boolean): Call {
+  #call(envelope: readonly Buffer[], body: Buffer[], streamed: boolean): Call {
     const { user, server } = this.#proof!
     const call = createCall({
       client: this,
@@ -213,9 +216,9 @@ export class ClientSession implements Session {
   }
 
   /** C5. */
-  #cancel(envelope: readonly Frame[], text: Frame): void {
+  #cancel(envelope: readonly Buffer[], text: Buffer): void {
     const { user } = this.#proof!
-    const reason = toBuffer(text).toString().slice(0, 200)
+    const reason = text.toString().slice(0, 200)
     for (const call of [...this.#calls]) {
       if (call.user !== user || !sameFrames(call.envelope, envelope)) continue
       if (call.server !== undefined) call.server.cancel(call, reason)
@@ -235,7 +238,7 @@ export class ClientSession implements Session {
   }
 
   /** Answers with an ERROR (C7); `andEnd` when the rest of the message cannot be read. */
-  #refuse(envelope: readonly Frame[], error: unknown, andEnd = false): void {
+  #refuse(envelope: readonly Buffer[], error: unknown, andEnd = false): void {
     if (this.#gone) return
     const known = error instanceof RexecError
     const code = known ? error.code : typeof error === 'string' ? (error as ErrorCode) : 'internal'
@@ -248,11 +251,11 @@ export class ClientSession implements Session {
 }
 
 /** Where the envelope ends, -1 when it does not. */
-function delimiter(frames: readonly Frame[]): number {
+function delimiter(frames: readonly Buffer[]): number {
   for (let at = 0; at < frames.length; at++) if (frames[at]!.length === 0) return at
   return -1
 }
 
-function sameFrames(a: readonly Frame[], b: readonly Frame[]): boolean {
-  return a.length === b.length && a.every((frame, i) => toBuffer(frame).equals(toBuffer(b[i]!)))
+function sameFrames(a: readonly Buffer[], b: readonly Buffer[]): boolean {
+  return a.length === b.length && a.every((frame, i) => frame.equals(b[i]!))
 }

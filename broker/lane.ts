@@ -1,15 +1,15 @@
 import type { Connection } from './zmtp/connection.ts'
-import { compact, type Frame } from './zmtp/frame.ts'
+import { keep } from './zmtp/frame.ts'
 import type { Budget } from './zmtp/writer.ts'
 
 /** Whom an event is for: the frames before the empty delimiter. */
 export interface Addressee {
-  readonly envelope: readonly Frame[]
+  readonly envelope: readonly Buffer[]
 }
 
 /** A step of writing an event: whole (payload), or begin (size), data (bytes) and end of a streamed one. */
 type Step =
-  | { step: 'whole' | 'data'; to: Addressee; bytes: Frame }
+  | { step: 'whole' | 'data'; to: Addressee; bytes: Buffer }
   | { step: 'begin'; to: Addressee; size: number }
   | { step: 'end'; to: Addressee }
 
@@ -48,8 +48,8 @@ export class Lane {
     return this.#open !== undefined
   }
 
-  whole(to: Addressee, payload: Frame): void {
-    if (this.#open !== undefined) return this.#wait({ step: 'whole', to, bytes: compact(payload) })
+  whole(to: Addressee, payload: Buffer): void {
+    if (this.#open !== undefined) return this.#wait({ step: 'whole', to, bytes: keep(payload) })
     this.#head(to)
     this.#connection.frame(payload, false)
   }
@@ -63,8 +63,8 @@ export class Lane {
     this.#connection.beginFrame(size, false)
   }
 
-  data(to: Addressee, bytes: Frame): void {
-    if (this.#open !== to) return this.#wait({ step: 'data', to, bytes: compact(bytes) })
+  data(to: Addressee, bytes: Buffer): void {
+    if (this.#open !== to) return this.#wait({ step: 'data', to, bytes: keep(bytes) })
     this.#left -= bytes.length
     this.#connection.data(bytes)
   }

@@ -4,7 +4,7 @@ import { bodyBytes, type Call } from './call.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import type { ServerSession } from './server.ts'
 import type { BrokerSettings } from './settings.ts'
-import { compact } from './zmtp/frame.ts'
+import { keep } from './zmtp/frame.ts'
 import type { Budget } from './zmtp/writer.ts'
 
 /** One user's servers and the calls that wait for them. */
@@ -154,7 +154,7 @@ export class Router {
       this.fail(call, 'broker_overloaded')
       return this.#forget(user)
     }
-    call.body = call.body.map(compact)
+    call.body = call.body.map(keep)
     user.waiting.push(call)
     this.#count(user, 1, bytes)
     this.dispatch(user.name)

@@ -15,7 +15,6 @@ import type { BrokerMetrics } from './metrics.ts'
 import { Pressure } from './pressure.ts'
 import { knownCode, type Router } from './router.ts'
 import type { Connection, Session } from './zmtp/connection.ts'
-import { type Frame, toBuffer } from './zmtp/frame.ts'
 
 /** What all server sessions share. Times in milliseconds. */
 export interface ServerContext {
@@ -36,6 +35,9 @@ export interface ServerContext {
 
 type State = 'connected' | 'starting' | 'ready' | 'draining' | 'closed'
 
+/** `left` of an announced event before its FRAME. */
+const NOT_BEGUN = -1
+
 const CALL = Buffer.from(Verb.CALL)
 const CANCEL = Buffer.from(Verb.CANCEL)
 const FRAME = Buffer.from(Verb.FRAME)
@@ -54,6 +56,10 @@ export class ServerSession implements Session {
   progress = ''
   readonly #context: ServerContext
   readonly #calls = new Map<number, Call>()
+  /** The frames of a long message before the one that comes in pieces. */
+  #head: Buffer[] | undefined
+  /** Whose payload or chunk is being read. */
+  #body: Call | undefined
   #state: State = 'connected'
   #concurrency = 0
   #drainReason = ''
@@ -112,7 +118,7 @@ export class ServerSession implements Session {
   }
 
   /** Bytes of a streamed call; `size` with the first of a frame. */
-  part(call: Call, size: number | undefined, chunk: Frame): void {
+  part(call: Call, size: number | undefined, chunk: Buffer): void {
     const { connection } = this
     connection.frame(size === undefined ? PART : FRAME, true)
     connection.frame(call.id, true)
@@ -137,9 +143,9 @@ export class ServerSession implements Session {
 
   // --- from the server
 
-  message(frames: Frame[]): void {
+  message(frames: Buffer[]): void {
     this.#heard = true
-    const verb = toBuffer(frames[0]!).toString('latin1')
+    const verb = frames[0]!.toString('latin1')
     if (this.#state === 'connected') {
       if (verb === Verb.READY) this.#hello(frames)
       else this.#offence('READY expected')
@@ -147,32 +153,62 @@ export class ServerSession implements Session {
     }
     switch (verb) {
       case Verb.EVENT:
-        return this.#event(frames)
-      case Verb.PART:
-        return this.#part(frames)
       case Verb.FRAME:
-        return this.#frame(frames)
+      case Verb.PART: {
+        if (verb === Verb.EVENT && frames.length === 3) return this.#announce(frames)
+        const body = frames.pop()!
+        const wrong = this.#open(verb, frames, body.length)
+        if (wrong !== undefined) return this.#offence(wrong)
+        this.frameData(body)
+        return this.streamEnd()
+      }
       case Verb.HEARTBEAT:
         return
       case Verb.STATE:
         return this.#stateMessage(frames)
       case Verb.DRAIN:
-        this.#drainReason = toBuffer(frames[1] ?? Buffer.alloc(0))
-          .toString()
-          .slice(0, 1000)
+        this.#drainReason = frames[1]?.toString().slice(0, 1000) ?? ''
         return this.#drain()
       default:
         this.#offence('unknown verb')
     }
   }
 
-  // A server's messages are short enough to be stored: what is longer breaks the limit.
-  streamBegin(): void {
-    this.#offence('message too long')
+  // A message of more than the cut-through threshold: only the last frame of these verbs can be so long.
+
+  streamBegin(frames: Buffer[]): void {
+    this.#heard = true
+    this.#head = frames
   }
-  frameBegin(): void {}
-  frameData(): void {}
-  streamEnd(): void {}
+
+  frameBegin(size: number): void {
+    const frames = this.#head ?? []
+    this.#head = undefined
+    const verb = frames[0]?.toString('latin1') ?? ''
+    const isLong = verb === Verb.EVENT || verb === Verb.FRAME || verb === Verb.PART
+    if (!isLong || this.#state === 'connected') return this.#offence('message too long')
+    const wrong = this.#open(verb, frames, size)
+    if (wrong !== undefined) this.#offence(wrong)
+  }
+
+  frameData(chunk: Buffer): void {
+    const call = this.#body
+    this.#context.metrics.bytesFromServers += chunk.length
+    if (call === undefined || call.over) return
+    call.client.lane.data(call, chunk)
+    this.#relayed(call)
+  }
+
+  streamEnd(): void {
+    const call = this.#body
+    if (call === undefined) return
+    this.#body = undefined
+    const { incoming } = call
+    if (incoming === undefined || incoming.left > 0) return
+    call.incoming = undefined
+    if (!call.over) call.client.lane.end(call)
+    if (incoming.final) this.#finish(call)
+  }
 
   fault(reason: string): void {
     this.#offence(reason)
@@ -225,8 +261,8 @@ export class ServerSession implements Session {
 
   // --- inner
 
-  #hello(frames: Frame[]): void {
-    const [, version, credential, info] = frames.map((frame) => toBuffer(frame).toString())
+  #hello(frames: Buffer[]): void {
+    const [, version, credential, info] = frames.map((frame) => frame.toString())
     if (frames.length !== 4) return this.#offence('READY has four frames')
     if (version !== PROTOCOL_VERSION)
       return this.#refuse(
@@ -277,8 +313,8 @@ export class ServerSession implements Session {
     this.connection.end(code, this.#context.lingerTime)
   }
 
-  #stateMessage(frames: Frame[]): void {
-    const state = parse(ServerState, toBuffer(frames[1] ?? Buffer.alloc(0)).toString())
+  #stateMessage(frames: Buffer[]): void {
+    const state = parse(ServerState, frames[1]?.toString() ?? '')
     if (state === undefined) return this.#offence('STATE is malformed')
     if (this.#state !== 'draining') this.#goTo(state)
   }
@@ -310,74 +346,61 @@ export class ServerSession implements Session {
     this.#closeWhenIdle()
   }
 
-  #event(frames: Frame[]): void {
-    if (frames.length !== 4 && frames.length !== 3) return this.#offence('EVENT has three or four frames')
-    const kind = toBuffer(frames[2]!).toString('latin1')
+  /** EVENT without payload: a streamed event, whose FRAME follows. */
+  #announce(frames: Buffer[]): void {
+    const kind = frames[2]!.toString('latin1')
     if (kind !== 'final' && kind !== 'more') return this.#offence('EVENT of an unknown kind')
     const call = this.#find(frames)
     if (call === undefined) return
     if (call.incoming !== undefined) return this.#offence('EVENT within a streamed EVENT')
-    const payload = frames[3]
-    if (payload === undefined) {
-      call.incoming = { final: kind === 'final', left: -1 }
+    call.incoming = { final: kind === 'final', left: NOT_BEGUN }
+  }
+
+  /**
+   * Takes the frames before a payload or chunk of `size` bytes, which comes by frameData.
+   * @returns what is wrong with them
+   */
+  #open(verb: string, frames: Buffer[], size: number): string | undefined {
+    if (frames.length !== (verb === Verb.PART ? 2 : 3)) return 'wrong number of frames'
+    if (size > MAX_PART) return 'payload or chunk too long'
+    const call = this.#find(frames)
+    this.#body = call
+    if (verb === Verb.EVENT) return this.#openEvent(call, frames[2]!.toString('latin1'), size)
+    if (call === undefined) return
+    const { incoming } = call
+    if (verb === Verb.PART) {
+      if (incoming === undefined || incoming.left < size) return 'PART out of place'
+      incoming.left -= size
       return
     }
-    if (payload.length > MAX_PART) return this.#offence('payload too long')
-    this.#context.metrics.bytesFromServers += payload.length
-    if (kind === 'more') {
-      if (call.over) return
-      call.client.event(call, payload)
-      this.#relayed(call)
-    } else this.#finish(call, payload)
+    const total = callNumber(frames[2]!)
+    if (incoming?.left !== NOT_BEGUN || total < size) return 'FRAME out of place'
+    incoming.left = total - size
+    if (total > this.#context.maxEventBytes) this.#context.router.fail(call, 'result_too_large')
+    if (!call.over) call.client.lane.begin(call, total)
+    return
   }
 
-  #frame(frames: Frame[]): void {
-    if (frames.length !== 4) return this.#offence('FRAME has four frames')
-    const call = this.#find(frames)
+  #openEvent(call: Call | undefined, kind: string, size: number): string | undefined {
+    if (kind !== 'final' && kind !== 'more') return 'EVENT of an unknown kind'
     if (call === undefined) return
-    const size = callNumber(toBuffer(frames[2]!))
-    if (call.incoming?.left !== -1 || size < 0) return this.#offence('FRAME out of place')
-    if (frames[3]!.length > Math.min(size, MAX_PART)) return this.#offence('chunk too long')
-    call.incoming.left = size
-    if (size > this.#context.maxEventBytes) this.#context.router.fail(call, 'result_too_large')
+    if (call.incoming !== undefined) return 'EVENT within a streamed EVENT'
+    call.incoming = { final: kind === 'final', left: 0 }
     if (!call.over) call.client.lane.begin(call, size)
-    this.#chunk(call, call.incoming, frames[3]!)
-  }
-
-  #part(frames: Frame[]): void {
-    if (frames.length !== 3) return this.#offence('PART has three frames')
-    const call = this.#find(frames)
-    if (call === undefined) return
-    if (call.incoming === undefined || call.incoming.left < 0) return this.#offence('PART out of place')
-    this.#chunk(call, call.incoming, frames[2]!)
-  }
-
-  #chunk(call: Call, incoming: NonNullable<Call['incoming']>, chunk: Frame): void {
-    if (chunk.length > MAX_PART || chunk.length > incoming.left) return this.#offence('chunk too long')
-    this.#context.metrics.bytesFromServers += chunk.length
-    incoming.left -= chunk.length
-    if (!call.over) {
-      call.client.lane.data(call, chunk)
-      this.#relayed(call)
-    }
-    if (incoming.left > 0) return
-    call.incoming = undefined
-    if (!call.over) call.client.lane.end(call)
-    if (incoming.final) this.#finish(call)
+    return
   }
 
   /** The call that a message is about. One that was never this connection's is counted and dropped (S3). */
-  #find(frames: Frame[]): Call | undefined {
-    const call = this.#calls.get(callNumber(toBuffer(frames[1]!)))
+  #find(frames: Buffer[]): Call | undefined {
+    const call = this.#calls.get(callNumber(frames[1]!))
     if (call === undefined) this.#context.metrics.dropped++
     return call
   }
 
-  #finish(call: Call, payload?: Frame): void {
+  #finish(call: Call): void {
     this.#calls.delete(call.number)
     if (!call.over) {
-      call.client.finish(call, payload)
-      this.#relayed(call)
+      call.client.finish(call)
       this.#context.router.ended(call, call.cancelled ? 'cancelled' : 'finished')
     }
     if (this.#state === 'draining') this.#closeWhenIdle()

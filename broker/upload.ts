@@ -1,8 +1,5 @@
 import type { Call } from './call.ts'
-import { BufferList } from './zmtp/frame.ts'
 
-/** Bytes that are sent on as one PART: fewer, larger messages than the reads that they came in. */
-const GATHER = 256 * 1024
 /** A call's message has two frames after the token. */
 const FRAMES = 2
 
@@ -10,10 +7,8 @@ const FRAMES = 2
 export class Upload {
   readonly call: Call
   #frames: number
-  /** Of the frame in hand: its size until the FRAME is sent, and how many bytes are still to come. */
+  /** Of the frame in hand, until its FRAME is sent. */
   #size: number | undefined
-  #left = 0
-  #gathered = new BufferList()
   #waits = false
 
   /** `call.body` holds the frames that were complete before. */
@@ -44,18 +39,13 @@ export class Upload {
   /** False when the message has too many frames for a call. */
   begin(size: number): boolean {
     this.#size = size
-    this.#left = size
     return ++this.#frames <= FRAMES
   }
 
   data(chunk: Buffer): void {
     const { call } = this
     if (call.over || call.server === undefined) return
-    this.#left -= chunk.length
-    this.#gathered.push(chunk)
-    if (this.#left > 0 && this.#gathered.length < GATHER) return
-    call.server.part(call, this.#size, this.#gathered)
+    call.server.part(call, this.#size, chunk)
     this.#size = undefined
-    this.#gathered = new BufferList()
   }
 }

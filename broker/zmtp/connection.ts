@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import { encodeCommand, parseCommand } from './command.ts'
-import type { Frame } from './frame.ts'
 import { encodeGreeting, GREETING_BYTES, maybeGreeting, parseGreeting } from './greeting.ts'
 import { encodeReason, HandshakeError, type Mechanism } from './mechanism.ts'
 import { type Fault, Parser, type ParserLimits, type ParserSink } from './parser.ts'
+import { readShared } from './reader.ts'
 import { type Budget, Writer } from './writer.ts'
 
 /** Limits of one connection: bytes, frames, and times in milliseconds. */
@@ -55,8 +55,9 @@ export class Connection implements ParserSink {
   #closed = false
   #reason = 'closed by peer'
 
+  /** `accepted` has not been read from (pauseOnConnect). */
   constructor(
-    socket: Socket,
+    accepted: Socket,
     options: {
       limits: ConnectionLimits
       budget: Budget
@@ -65,6 +66,7 @@ export class Connection implements ParserSink {
       closed: (connection: Connection) => void
     },
   ) {
+    const socket = readShared(accepted, (chunk) => this.#read(chunk))
     this.#socket = socket
     this.address = socket.remoteAddress ?? ''
     this.#limits = options.limits
@@ -78,17 +80,17 @@ export class Connection implements ParserSink {
     })
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('error', (error: NodeJS.ErrnoException) => this.destroy(error.code ?? 'socket error'))
     socket.on('end', () => this.destroy('closed by peer'))
     socket.on('close', () => this.destroy('closed by peer'))
     this.#writer.data(encodeGreeting(options.mechanism.name))
+    socket.resume()
   }
 
   // --- out
 
   /** A frame of a message; the last one of a message has `more` false. */
-  frame(frame: Frame, more: boolean): void {
+  frame(frame: Buffer, more: boolean): void {
     this.#writer.frame(frame, more)
   }
 
@@ -97,7 +99,7 @@ export class Connection implements ParserSink {
     this.#writer.beginFrame(size, more)
   }
 
-  data(bytes: Frame): void {
+  data(bytes: Buffer): void {
     this.#writer.data(bytes)
   }
 
@@ -185,12 +187,12 @@ export class Connection implements ParserSink {
 
   // --- the parser's finds
 
-  message(frames: Frame[]): void {
+  message(frames: Buffer[]): void {
     if (this.#session === undefined) this.#refuse('message before READY')
     else this.#session.message(frames)
   }
 
-  streamBegin(frames: Frame[]): void {
+  streamBegin(frames: Buffer[]): void {
     if (this.#session === undefined) this.#refuse('message before READY')
     else this.#session.streamBegin(frames)
   }
@@ -207,7 +209,7 @@ export class Connection implements ParserSink {
     this.#session?.streamEnd()
   }
 
-  fault(reason: Fault, frames: Frame[]): void {
+  fault(reason: Fault, frames: Buffer[]): void {
     if (this.#session === undefined) this.destroy(`handshake: ${reason}`)
     else this.#session.fault(reason, frames)
   }

@@ -28,10 +28,11 @@ export class Listener {
   readonly #perAddress = new Map<string, number>()
   readonly #server: Server
   #ticks: NodeJS.Timeout | undefined
+  #whenEmpty: () => void = () => {}
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#server = createServer((socket) => this.#accept(socket))
+    this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket))
   }
 
   get connections(): number {
@@ -55,9 +56,9 @@ export class Listener {
 
   /** Takes no new connections. Resolves when the ones there are have been closed, at the latest after `time`. */
   async close(reason: string, time: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.close()
     for (const connection of this.#connections) connection.end(reason, time)
-    await closed
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve))
     clearInterval(this.#ticks)
   }
 
@@ -75,6 +76,7 @@ export class Listener {
       const left = this.#perAddress.get(address)! - 1
       if (left === 0) this.#perAddress.delete(address)
       else this.#perAddress.set(address, left)
+      if (this.#connections.size === 0) this.#whenEmpty()
     }
     this.#connections.add(new Connection(socket, { limits, budget, mechanism: mechanism(), open, closed }))
   }

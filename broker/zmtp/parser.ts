@@ -1,4 +1,4 @@
-import { BufferList, type Frame, toBuffer } from './frame.ts'
+import { keep } from './frame.ts'
 
 /** Limits on what a peer may send, in bytes and frames (P5, P7). */
 export interface ParserLimits {
@@ -12,16 +12,17 @@ export interface ParserLimits {
 /**
  * What the parser finds. A message is given whole, or as a stream from the frame on that made it too long to store:
  * streamBegin (frames so far), then for each frame frameBegin and at least one frameData, then streamEnd.
+ * All bytes given are valid until the call returns (frame.ts).
  */
 export interface ParserSink {
-  message(frames: Frame[]): void
-  streamBegin(frames: Frame[]): void
+  message(frames: Buffer[]): void
+  streamBegin(frames: Buffer[]): void
   frameBegin(size: number): void
   frameData(chunk: Buffer): void
   streamEnd(): void
   command(body: Buffer): void
   /** The bytes are not ZMTP, or break a limit. Nothing follows. `frames` are the ones before the offence. */
-  fault(reason: Fault, frames: Frame[]): void
+  fault(reason: Fault, frames: Buffer[]): void
 }
 
 export type Fault = 'malformed' | 'too_large' | 'too_many_frames'
@@ -32,7 +33,7 @@ const COMMAND = 4
 const EMPTY = Buffer.alloc(0)
 
 /**
- * Cuts the bytes of a connection into ZMTP frames and messages. Frames are pieces of the reads, not copies.
+ * Cuts the bytes of a connection into ZMTP frames and messages. Frames that came in one read are views of it.
  * Between two finds it can be halted; the rest of the read is kept until it is told to go on.
  */
 export class Parser {
@@ -41,11 +42,15 @@ export class Parser {
   /** The frame in hand: its flags, and how many of its bytes are still to come; -1 between frames. */
   #flags = 0
   #left = -1
-  #partial: BufferList | undefined
+  /** A stored frame that did not come in one read: its memory, and how much of it is filled. */
+  #partial: Buffer | undefined
+  #filled = 0
   /** A header that was cut by the end of a read. */
   readonly #header = Buffer.alloc(9)
   #headerLength = 0
-  #frames: Frame[] = []
+  #frames: Buffer[] = []
+  /** How many of them are copies. */
+  #kept = 0
   #frameCount = 0
   /** Declared bytes of the message's frames so far. */
   #messageBytes = 0
@@ -69,7 +74,7 @@ export class Parser {
   /** Bytes held: of the stored part of an unfinished message, and of reads that came while halted. */
   get held(): number {
     let bytes = this.#streaming ? 0 : this.#messageBytes - Math.max(this.#left, 0)
-    if ((this.#flags & COMMAND) !== 0 && this.#partial) bytes = this.#partial.length
+    if ((this.#flags & COMMAND) !== 0 && this.#partial) bytes = this.#filled
     for (const chunk of this.#rest) bytes += chunk.length
     return bytes
   }
@@ -90,19 +95,28 @@ export class Parser {
   /** Forgets everything; further bytes are ignored. */
   stop(): void {
     this.#stopped = true
-    this.#frames = []
+    this.#takeFrames()
     this.#partial = undefined
+    this.#filled = 0
     this.#rest = []
     this.#messageBytes = 0
     this.#left = -1
   }
 
+  /** Takes the next read, which may be overwritten afterwards. */
   push(chunk: Buffer): void {
+    this.#parse(chunk)
+    // Of a message that is not complete, the views become copies.
+    for (; this.#kept < this.#frames.length; this.#kept++)
+      this.#frames[this.#kept] = keep(this.#frames[this.#kept]!)
+  }
+
+  #parse(chunk: Buffer): void {
     let at = 0
     const end = chunk.length
     while (!this.#stopped) {
       if (this.#halted) {
-        if (at < end) this.#rest.push(at === 0 ? chunk : chunk.subarray(at))
+        if (at < end) this.#rest.push(keep(chunk.subarray(at)))
         return
       }
       if (this.#opening) {
@@ -163,8 +177,7 @@ export class Parser {
       if (this.#messageBytes > this.#limits.maxMessageBytes) return this.#fail('too_large')
       if (!this.#streaming && this.#messageBytes > this.#limits.cutThroughBytes) {
         this.#streaming = true
-        const frames = this.#frames
-        this.#frames = []
+        const frames = this.#takeFrames()
         this.#sink.streamBegin(frames)
       }
       this.#opening = this.#streaming
@@ -180,12 +193,14 @@ export class Parser {
       return at + left
     }
     const taken = Math.min(left, available)
-    this.#partial ??= new BufferList()
-    this.#partial.push(chunk.subarray(at, at + taken))
+    this.#partial ??= Buffer.allocUnsafeSlow(left)
+    chunk.copy(this.#partial, this.#filled, at, at + taken)
+    this.#filled += taken
     this.#left = left - taken
     if (this.#left === 0) {
       const frame = this.#partial
       this.#partial = undefined
+      this.#filled = 0
       this.#finishFrame(frame)
     }
     return at + taken
@@ -198,17 +213,16 @@ export class Parser {
     return at + taken
   }
 
-  #finishFrame(frame: Frame): void {
+  #finishFrame(frame: Buffer): void {
     if (this.#streaming) {
       this.#sink.frameData(EMPTY)
       return this.#endStreamedFrame()
     }
     this.#left = -1
-    if ((this.#flags & COMMAND) !== 0) return this.#sink.command(toBuffer(frame))
+    if ((this.#flags & COMMAND) !== 0) return this.#sink.command(frame)
     this.#frames.push(frame)
     if ((this.#flags & MORE) !== 0) return
-    const frames = this.#frames
-    this.#frames = []
+    const frames = this.#takeFrames()
     this.#frameCount = 0
     this.#messageBytes = 0
     this.#sink.message(frames)
@@ -223,8 +237,15 @@ export class Parser {
     this.#sink.streamEnd()
   }
 
-  #fail(reason: Fault): void {
+  #takeFrames(): Buffer[] {
     const frames = this.#frames
+    this.#frames = []
+    this.#kept = 0
+    return frames
+  }
+
+  #fail(reason: Fault): void {
+    const frames = this.#takeFrames()
     this.stop()
     this.#sink.fault(reason, frames)
   }

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import { BufferList, type Frame, retainsTooMuch } from './frame.ts'
 
 /** Bytes that wait in all connections together, for the broker's total limit. */
 export interface Budget {
@@ -12,30 +11,42 @@ export interface WriterEvents {
   drained(): void
 }
 
-/** Shorter pieces are copied behind one another into one write. */
-const COPY_BELOW = 8 * 1024
-const MIN_SLAB = 2 * 1024
-const MAX_SLAB = 64 * 1024
+const SLAB_BYTES = 64 * 1024
+/** Slabs kept for use; more are left to the garbage collector. */
+const MAX_SPARE = 256
 /** Given to the socket at a time: small enough that a slow peer's progress is seen, large enough to cost nothing. */
 const WRITE_BYTES = 512 * 1024
+const MAX_HEADER = 9
 
 const MORE = 1
 const LONG = 2
 const NO_SLAB = Buffer.alloc(0)
 
+/** Slabs that no connection uses: idle connections have none. */
+const spare: Buffer[] = []
+
+/** Bytes to write; `slab` when they are the last of it, so that it is free afterwards. */
+interface Piece {
+  bytes: Buffer
+  slab: Buffer | undefined
+}
+
 /**
- * Puts frames into a connection's out-buffer. All frames of one turn of the event loop leave in one write, and while
- * a write is under way the next ones gather: the busier the peer, the fewer the system calls.
+ * Puts frames into a connection's out-buffer, by copying: what is given may be changed right after. All frames of one
+ * turn of the event loop leave in one write, and while a write is under way the next ones gather: the busier the
+ * peer, the fewer the system calls.
  */
 export class Writer {
   readonly #socket: Socket
   readonly #budget: Budget
   readonly #limit: number
   readonly #events: WriterEvents
-  #slab = NO_SLAB
-  #slabStart = 0
-  #slabEnd = 0
-  #queue: Buffer[] = []
+  /** The slab in hand; [#start, #end) of it is not in the queue yet. */
+  #slab: Buffer = NO_SLAB
+  #start = 0
+  #end = 0
+  #queue: Piece[] = []
+  #batch: Piece[] = []
   #queued = 0
   #inFlight = 0
   #scheduled = false
@@ -69,17 +80,17 @@ export class Writer {
   }
 
   /** A whole frame; the message goes on with another when `more`. */
-  frame(frame: Frame, more: boolean): void {
-    this.beginFrame(frame.length, more)
-    this.data(frame)
+  frame(body: Buffer, more: boolean): void {
+    this.beginFrame(body.length, more)
+    this.data(body)
   }
 
   /** A frame's header; data() calls with exactly `size` bytes must follow. */
   beginFrame(size: number, more: boolean): void {
     if (this.#closed) return
-    this.#reserve(9)
+    if (this.#slab.length - this.#end < MAX_HEADER) this.#nextSlab()
     const slab = this.#slab
-    let at = this.#slabEnd
+    let at = this.#end
     if (size < 256) {
       slab[at++] = more ? MORE : 0
       slab[at++] = size
@@ -89,41 +100,42 @@ export class Writer {
       slab.writeUInt32BE(size % 2 ** 32, at + 4)
       at += 8
     }
-    this.#count(at - this.#slabEnd)
-    this.#slabEnd = at
+    this.#count(at - this.#end)
+    this.#end = at
   }
 
   /** Bytes as they are: of a frame begun, or of a whole command. */
-  data(bytes: Frame): void {
+  data(bytes: Buffer): void {
     if (this.#closed) return
-    if (bytes instanceof BufferList) {
-      for (const piece of bytes.pieces) this.#append(piece)
-    } else this.#append(bytes)
+    const { length } = bytes
+    if (length <= this.#slab.length - this.#end) {
+      this.#slab.set(bytes, this.#end)
+      this.#end += length
+    } else this.#spread(bytes)
+    this.#count(length)
   }
 
-  /** Forgets what waits. */
+  /** Forgets what waits. The slabs of a write under way still belong to the socket. */
   close(): void {
     this.#closed = true
     this.#budget.used -= this.pending
     this.#queue = []
+    this.#batch = []
     this.#queued = 0
     this.#inFlight = 0
     this.#slab = NO_SLAB
-    this.#slabStart = 0
-    this.#slabEnd = 0
+    this.#start = 0
+    this.#end = 0
   }
 
-  #append(piece: Buffer): void {
-    const length = piece.length
-    if (length <= COPY_BELOW || retainsTooMuch(piece)) {
-      this.#reserve(length)
-      this.#slab.set(piece, this.#slabEnd)
-      this.#slabEnd += length
-    } else {
-      this.#seal()
-      this.#queue.push(piece)
+  #spread(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#end === this.#slab.length) this.#nextSlab()
+      const taken = Math.min(bytes.length - at, this.#slab.length - this.#end)
+      bytes.copy(this.#slab, this.#end, at, at + taken)
+      this.#end += taken
+      at += taken
     }
-    this.#count(length)
   }
 
   #count(bytes: number): void {
@@ -134,19 +146,17 @@ export class Writer {
     process.nextTick(this.#flush)
   }
 
-  #reserve(bytes: number): void {
-    if (this.#slab.length - this.#slabEnd >= bytes) return
-    this.#seal()
-    const size = Math.min(Math.max(this.#slab.length * 2, MIN_SLAB), MAX_SLAB)
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(size, bytes))
-    this.#slabStart = 0
-    this.#slabEnd = 0
+  #nextSlab(): void {
+    if (this.#slab !== NO_SLAB) this.#seal(this.#slab)
+    this.#slab = spare.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES)
+    this.#start = 0
+    this.#end = 0
   }
 
-  #seal(): void {
-    if (this.#slabEnd === this.#slabStart) return
-    this.#queue.push(this.#slab.subarray(this.#slabStart, this.#slabEnd))
-    this.#slabStart = this.#slabEnd
+  #seal(slab?: Buffer): void {
+    if (this.#end === this.#start && slab === undefined) return
+    this.#queue.push({ bytes: this.#slab.subarray(this.#start, this.#end), slab })
+    this.#start = this.#end
   }
 
   readonly #flush = (): void => {
@@ -158,33 +168,47 @@ export class Writer {
     this.#writingSince = performance.now()
     const last = batch.length - 1
     if (last > 0) this.#socket.cork()
-    for (let i = 0; i < last; i++) this.#socket.write(batch[i]!)
-    this.#socket.write(batch[last]!, this.#written)
+    for (let i = 0; i < last; i++) this.#socket.write(batch[i]!.bytes)
+    this.#socket.write(batch[last]!.bytes, this.#written)
     if (last > 0) this.#socket.uncork()
   }
 
-  #takeBatch(): Buffer[] {
+  #takeBatch(): Piece[] {
     const queue = this.#queue
     let bytes = 0
     let count = 0
-    while (count < queue.length && bytes < WRITE_BYTES) bytes += queue[count++]!.length
+    while (count < queue.length && bytes < WRITE_BYTES) bytes += queue[count++]!.bytes.length
     this.#queued -= bytes
     this.#inFlight = bytes
-    if (count === queue.length) {
-      this.#queue = []
-      return queue
-    }
-    return queue.splice(0, count)
+    this.#queue = count === queue.length ? [] : queue.slice(count)
+    if (count < queue.length) queue.length = count
+    this.#batch = queue
+    return queue
   }
 
   readonly #written = (): void => {
     if (this.#closed) return
     this.#budget.used -= this.#inFlight
     this.#inFlight = 0
+    for (const { slab } of this.#batch) if (slab !== undefined) giveBack(slab)
+    this.#batch = []
     if (this.#queued > 0) this.#flush()
+    else this.#rest()
     if (this.#above && this.pending * 2 < this.#limit) {
       this.#above = false
       this.#events.drained()
     }
   }
+
+  /** Everything has been taken: the slab in hand is free, too. */
+  #rest(): void {
+    giveBack(this.#slab)
+    this.#slab = NO_SLAB
+    this.#start = 0
+    this.#end = 0
+  }
+}
+
+function giveBack(slab: Buffer): void {
+  if (slab !== NO_SLAB && spare.length < MAX_SPARE) spare.push(slab)
 }

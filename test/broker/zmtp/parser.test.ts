@@ -1,5 +1,4 @@
 import t from 'tap'
-import { type Frame, toBuffer } from '../../../broker/zmtp/frame.ts'
 import { Parser, type ParserLimits, type ParserSink } from '../../../broker/zmtp/parser.ts'
 import { command, frame, frameHeader, message } from '../../support/zmtp-peer.ts'
 
@@ -17,7 +16,7 @@ function read(limits: Partial<ParserLimits> = {}, halting: RegExp = /^never/) {
     found.push(what)
     if (halting.test(what)) parser.halt()
   }
-  const join = (frames: Frame[]) => frames.map((one) => toBuffer(one).toString('latin1')).join('|')
+  const join = (frames: Buffer[]) => frames.map((one) => one.toString('latin1')).join('|')
   const sink: ParserSink = {
     message: (frames) => note(`message ${join(frames)}`),
     streamBegin: (frames) => note(`stream ${join(frames)}`),
