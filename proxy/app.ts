@@ -57,7 +57,8 @@ export async function buildApp(parts: Parts): Promise<App> {
     },
   })
   app.server.maxConnections = limits.connections
-  app.server.maxHeadersCount = limits.headers
+  // Their bytes are limited; by count Node would pass over the rest, a second Authorization among them.
+  app.server.maxHeadersCount = 0
 
   const service: Service = {
     ...parts,

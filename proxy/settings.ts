@@ -27,7 +27,6 @@ export const LimitSettings = Type.Object(
       default: 32768,
       description: 'Bytes of a request line and headers.',
     }),
-    headers: Type.Integer({ minimum: 16, maximum: 1000, default: 100, description: 'Headers of a request.' }),
     connections: Type.Integer({
       minimum: 8,
       maximum: 100000,

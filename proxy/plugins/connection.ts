@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { type ErrorCode, RexecError } from '../../common/errors.ts'
 import { problemOf } from './problems.ts'
@@ -31,7 +31,8 @@ export class RequestLog extends LogController {
       status: reply.statusCode,
       milliseconds: Math.round(reply.elapsedTime * 10) / 10,
       user: request.grant?.user.name,
-      ip: request.ip,
+      // A proxy that is trusted may still pass on a header of the caller's.
+      ip: isIP(request.ip) ? request.ip : request.socket.remoteAddress,
     }
     reply.log.info(line, error ? 'request broken off' : 'request')
   }

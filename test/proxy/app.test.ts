@@ -89,6 +89,18 @@ t.test('two Authorization headers are refused, whichever of them is good', async
   t.match(await request('nobody-knows-this', ALICE), /^HTTP\/1.1 400 .*"code":"request_malformed"/s)
 })
 
+t.test('an Authorization header is not hidden behind many others', async (t) => {
+  const { origin } = await startApp(t)
+  const head = `GET /services/rexec/api/v1/user HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${ALICE}\r\n`
+  const answer = await sendRaw(origin, `${head}${'a:b\r\n'.repeat(3000)}Authorization: Bearer x\r\n\r\n`)
+  t.match(answer, /^HTTP\/1.1 400 .*request_malformed/s)
+})
+
+t.test('an idle connection is closed after the keep-alive time', async (t) => {
+  const { origin } = await startApp(t, { settings: { limits: { keepAliveSeconds: 1 } } })
+  t.match(await sendRaw(origin, 'GET /services/rexec/healthz HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1.1 200 /)
+})
+
 t.test('a wrong method is 405 with the ones that work, before anybody is authenticated', async (t) => {
   const { fetch } = await startApp(t)
   const cases: [string, string, string][] = [

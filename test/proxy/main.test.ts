@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import t, { type Test as Tap } from 'tap'
+import { generateSigningKey } from '../../common/tokens.ts'
+import { BROKER } from '../support/test-app.ts'
+
+const rexec = join(import.meta.dirname, '../../bin/rexec.ts')
+const TOKEN = 'alice-token-0123456789'
+
+/** A folder with settings and secrets, as an admin would write them. */
+async function prepare(folder: string, more = '') {
+  const file = (name: string) => join(folder, name)
+  await writeFile(file('key.json'), JSON.stringify(await generateSigningKey()))
+  await writeFile(file('credential'), `${BROKER}\n`)
+  await writeFile(file('users.json'), JSON.stringify([{ name: 'alice', token: TOKEN }]))
+  await writeFile(
+    file('proxy.yaml'),
+    `port: 0
+metrics: { port: 0 }
+cluster: { stateFolder: ${file('state')} }
+broker: { clientAddress: "tcp://127.0.0.1:5559", serverAddresses: ["tcp://127.0.0.1:5560"] }
+identity: { authenticators: [static], static: {} }
+${more}`,
+  )
+  return {
+    settings: file('proxy.yaml'),
+    env: {
+      PATH: process.env.PATH,
+      REXEC_SIGNING_KEY_FILE: file('key.json'),
+      REXEC_BROKER_CREDENTIAL_FILE: file('credential'),
+      REXEC_STATIC_USERS_FILE: file('users.json'),
+    } as Record<string, string | undefined>,
+  }
+}
+
+function start(t: Tap, { settings, env }: Awaited<ReturnType<typeof prepare>>) {
+  const child = spawn(process.execPath, [rexec, 'proxy', '--settings', settings], { env })
+  t.teardown(() => child.kill('SIGKILL'))
+  const errors: string[] = []
+  child.stderr.on('data', (chunk) => errors.push(String(chunk)))
+  return { child, errors, ended: once(child, 'exit') as Promise<[number | null]> }
+}
+
+async function untilListening(child: ChildProcess): Promise<{ url: string; lines: string[] }> {
+  const lines: string[] = []
+  for await (const line of createInterface({ input: child.stdout! })) {
+    lines.push(line)
+    const { msg, url } = JSON.parse(line)
+    if (msg === 'listening') {
+      child.stdout!.resume()
+      return { url, lines }
+    }
+  }
+  throw new Error('it ended before it listened')
+}
+
+t.test('rexec proxy serves, with its secrets from files, until SIGTERM', async (t) => {
+  const { child, errors, ended } = start(t, await prepare(t.testdir()))
+  const { url, lines } = await untilListening(child)
+  const ready = await fetch(`${url}/readyz`)
+  t.match(await ready.json(), { status: 'ready' })
+  const user = await fetch(`${url}/api/v1/user`, { headers: { authorization: `Bearer ${TOKEN}` } })
+  t.match(await user.json(), { name: 'alice' })
+  t.notMatch(lines.join(), TOKEN)
+  t.notMatch(lines.join(), BROKER)
+  child.kill('SIGTERM')
+  const [code] = await ended
+  t.equal(code, 0)
+  t.same(errors, [])
+})
+
+t.test('what is missing or wrong is said in a sentence that gives no secret away', async (t) => {
+  const cases: [
+    string,
+    (env: Record<string, string | undefined>, folder: string) => Promise<void> | void,
+    RegExp,
+  ][] = [
+    ['no key', (env) => void delete env.REXEC_SIGNING_KEY_FILE, /REXEC_SIGNING_KEY_FILE: required/],
+    ['no credential', (env) => void delete env.REXEC_BROKER_CREDENTIAL_FILE, /broker\.credential: required/],
+    [
+      'a file that is not there',
+      (env) => {
+        env.REXEC_SIGNING_KEY_FILE = '/nowhere'
+      },
+      /\/nowhere: cannot be read \(ENOENT\)/,
+    ],
+    [
+      'a key that is no JSON',
+      (_env, folder) => writeFile(join(folder, 'key.json'), 's3cret'),
+      /REXEC_SIGNING_KEY: not valid JSON/,
+    ],
+    [
+      'a public key',
+      (_env, folder) => writeFile(join(folder, 'key.json'), '{"kty":"OKP","crv":"Ed25519","x":"s3cret"}'),
+      /private Ed25519/,
+    ],
+  ]
+  for (const [what, spoil, message] of cases) {
+    const folder = t.testdir()
+    const prepared = await prepare(folder)
+    await spoil(prepared.env, folder)
+    const { errors, ended } = start(t, prepared)
+    const [code] = await ended
+    t.equal(code, 1, what)
+    t.match(errors.join(''), message)
+    t.notMatch(errors.join(''), 's3cret')
+  }
+})
