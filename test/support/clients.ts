@@ -31,3 +31,12 @@ export const client = clients[1]!
 export async function clientPython({ venv, packages }: Client): Promise<string> {
   return ensureVenv(venv, { python: await choosePython(), packages })
 }
+
+/** The same for tests, which skip what the machine does not have. */
+export async function findClient(client: Client): Promise<{ python: string; skip: string | false }> {
+  try {
+    return { python: await clientPython(client), skip: false }
+  } catch (error) {
+    return { python: '', skip: (error as Error).message }
+  }
+}
