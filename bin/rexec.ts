@@ -22,6 +22,7 @@ The parts of a service:
   proxy --settings FILE  the HTTP service
   broker --settings FILE the message router
   agent --settings FILE  runs beside the worker in a server
+  keys --out DIR         make the keys that proxy and broker need
 
   --help                 show this
   --version              show the version
@@ -36,6 +37,7 @@ const COMMANDS: Record<string, () => Promise<{ main(args: string[]): Promise<voi
   proxy: () => import('../proxy/main.ts'),
   broker: () => import('../broker/main.ts'),
   agent: () => import('../server/main.ts'),
+  keys: () => import('./keys.ts'),
 }
 
 async function run([command, ...args]: string[]): Promise<void> {

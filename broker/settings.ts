@@ -47,7 +47,7 @@ export const BrokerSettings = Type.Object(
     proxy: group({
       url: Type.String({
         pattern: '^https?://',
-        default: 'http://127.0.0.1:8080/services/rexec',
+        default: 'http://127.0.0.1:10101/services/rexec',
         description: "The proxy's address with its prefix, asked whose token a foreign token is.",
       }),
       credentialFile: Type.String({
