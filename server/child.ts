@@ -18,7 +18,7 @@ const LINGER = 1000
 export class Child implements Runner {
   readonly pid: number
   readonly #socket: Socket
-  readonly #outputs: Output[]
+  readonly #outputs: Output[] = []
   #call: Call | undefined
   #exit: Exit | undefined
   #linger: NodeJS.Timeout | undefined
@@ -27,13 +27,13 @@ export class Child implements Runner {
   constructor(pid: number, socket: Socket, folder: string, logger: Logger) {
     this.pid = pid
     this.#socket = socket
-    this.#outputs = (['stdout', 'stderr'] as const).map((channel) => {
+    for (const channel of ['stdout', 'stderr'] as const) {
       const onText = (text: string) => {
         if (this.#call) this.#call.output(channel, text)
         else logger.warn({ pid, text }, 'a waiting process wrote')
       }
-      return new Output(join(folder, `${pid}-${channel.slice(3)}`), onText)
-    })
+      this.#outputs.push(new Output(join(folder, `${pid}-${channel.slice(3)}`), onText))
+    }
     socket.on('close', () => this.#conclude())
   }
 

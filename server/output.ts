@@ -1,4 +1,4 @@
-import { constants, fstatSync, openSync, readSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { StringDecoder } from 'node:string_decoder'
 
@@ -24,7 +24,10 @@ export class Output {
     this.#onText = onText
     this.#fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
     unlinkSync(path)
-    if (!fstatSync(this.#fd).isFIFO()) throw new TypeError('not a FIFO')
+    if (!fstatSync(this.#fd).isFIFO()) {
+      closeSync(this.#fd)
+      throw new TypeError(`${path} is not a FIFO`)
+    }
     this.#socket = new Socket({
       fd: this.#fd,
       readable: true,

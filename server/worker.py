@@ -679,7 +679,10 @@ class Child:
     def flush(self):
         """Tells the agent how much output is on its way in the FIFOs, to be taken before the next message."""
         self.flush_streams()
-        pending = [struct.unpack("i", fcntl.ioctl(fifo, termios.FIONREAD, b"\0\0\0\0"))[0] for fifo in self.fifos]
+        try:
+            pending = [struct.unpack("i", fcntl.ioctl(fifo, termios.FIONREAD, b"0000"))[0] for fifo in self.fifos]
+        except OSError:
+            return  # the function has closed all descriptors, so what follows cannot be sent either
         if any(pending):
             self.send(PENDING, struct.pack(">II", *pending))
 

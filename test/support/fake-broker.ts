@@ -9,16 +9,18 @@ export interface FakeEvent {
 
 /**
  * A scripted broker for servers (docs/protocol.md, section 3) on a zeromq.js Router: it welcomes whoever comes and
- * records what it is told.
+ * records what it is told. It closes when its server drains or has failed and no call runs.
  */
 export class FakeBroker {
-  readonly #router = new Router({ linger: 0, mandatory: true })
+  readonly #router = new Router({ linger: 0, mandatory: true, receiveHighWaterMark: 4 })
   readonly #streams = new Map<string, { size: number; bytes: number; parts: Buffer[]; final: boolean }>()
   /** Every message from a server but HEARTBEATs and parts, in order. */
   readonly messages: Buffer[][] = []
   readonly #events = new Map<string, FakeEvent[]>()
   #wake: (() => void)[] = []
   #calls = 0
+  #running = 0
+  #gate: Promise<void> = Promise.resolve()
   address = ''
   /** The routing id of the server that said READY last. */
   server: Buffer = Buffer.alloc(0)
@@ -35,8 +37,20 @@ export class FakeBroker {
   }
 
   async #serve(): Promise<void> {
-    for await (const [peer, ...frames] of this.#router) await this.#take(peer!, frames)
+    for await (const [peer, ...frames] of this.#router) {
+      await this.#gate
+      await this.#take(peer!, frames)
+    }
   }
+
+  /** Reads nothing more, as a broker whose client does not read. */
+  pause(): void {
+    this.#gate = new Promise((resolve) => {
+      this.resume = resolve
+    })
+  }
+
+  resume: () => void = () => {}
 
   async #take(peer: Buffer, frames: Buffer[]): Promise<void> {
     const verb = String(frames[0])
@@ -50,6 +64,8 @@ export class FakeBroker {
     if (verb === 'HEARTBEAT') await this.send('HEARTBEAT')
     else this.messages.push(frames)
     this.#notify()
+    const over = verb === 'DRAIN' || (verb === 'STATE' && JSON.parse(String(frames[1])).state === 'failed')
+    if (over && this.#running === 0) this.close()
   }
 
   #event([, id, kind, payload]: Buffer[]): void {
@@ -71,6 +87,7 @@ export class FakeBroker {
 
   #record(id: string, event: FakeEvent): void {
     this.#events.get(id)?.push(event)
+    if (event.final) this.#running--
   }
 
   #notify(): void {
@@ -108,6 +125,7 @@ export class FakeBroker {
   async *call(fn: Buffer, args: Buffer, id = String(++this.#calls)): AsyncGenerator<FakeEvent> {
     const events: FakeEvent[] = []
     this.#events.set(id, events)
+    this.#running++
     await this.send('CALL', id, fn, args)
     yield* this.#follow(events)
   }
@@ -116,6 +134,7 @@ export class FakeBroker {
   async *streamedCall(fn: Buffer, args: Buffer, id = String(++this.#calls)): AsyncGenerator<FakeEvent> {
     const events: FakeEvent[] = []
     this.#events.set(id, events)
+    this.#running++
     await this.send('CALL', id)
     for (const frame of [fn, args]) {
       await this.send('FRAME', id, String(frame.length), frame.subarray(0, 1000))
@@ -136,6 +155,6 @@ export class FakeBroker {
   }
 
   close(): void {
-    this.#router.close()
+    if (!this.#router.closed) this.#router.close()
   }
 }

@@ -1,0 +1,216 @@
+import { once } from 'node:events'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import t, { type Test } from 'tap'
+import { ensureVenv } from '../../bin/venv.ts'
+import type { AgentSettings } from '../../common/agent-settings.ts'
+import { FakeBroker } from '../support/fake-broker.ts'
+import { ServerCalls } from '../support/server-calls.ts'
+import { digestOf, TestServer, type TestServerOptions } from '../support/test-server.ts'
+
+/** A tiny package of pure Python. */
+const TINY = 'iniconfig==2.0.0'
+
+/** A PATH without uv, and one with the real uv. */
+const plain = (process.env.PATH ?? '')
+  .split(delimiter)
+  .filter((folder) => !folder.includes('uv'))
+  .join(delimiter)
+const withUv = async () =>
+  `${dirname(await ensureVenv('test-uv', { packages: ['uv==0.13.8'] }))}${delimiter}${plain}`
+
+/** A server that need not become ready. */
+async function start(t: Test, options: Omit<TestServerOptions, 'brokers'>) {
+  const broker = await FakeBroker.start()
+  const server = await TestServer.start({ ...options, brokers: [broker.address] })
+  t.teardown(async () => {
+    await server.close()
+    broker.close()
+  })
+  return { broker, server }
+}
+
+function fresh(t: Test, ...requirements: string[]): Partial<AgentSettings> {
+  return { environmentsFolder: t.testdir(), environmentDigest: digestOf(t.name), requirements }
+}
+
+/** An executable of this name in a folder of its own; returns the PATH with it. */
+async function program(t: Test, name: string, script: string): Promise<string> {
+  const folder = join(t.testdir(), 'bin')
+  await mkdir(folder)
+  await writeFile(join(folder, name), script)
+  await chmod(join(folder, name), 0o755)
+  return `${folder}${delimiter}${plain}`
+}
+
+const messages = (broker: FakeBroker) =>
+  broker.messages
+    .filter(([verb]) => String(verb) === 'STATE')
+    .map(([, json]) => JSON.parse(String(json)).message as string)
+
+for (const installer of ['pip', 'uv']) {
+  t.test(
+    `${installer} installs requirements and dill; progress is told; what is broken is made anew`,
+    async (t) => {
+      const settings = fresh(t, TINY)
+      const folder = join(settings.environmentsFolder!, settings.environmentDigest!)
+      await mkdir(join(folder, 'bin'), { recursive: true }) // as an interrupted installation leaves it
+      await writeFile(join(folder, 'bin', 'python'), 'not a Python')
+      const PATH = installer === 'uv' ? await withUv() : plain
+      const server = await ServerCalls.start({ settings, env: { PATH } })
+      t.teardown(() => server.close())
+      const { result } = await server.run(
+        'def f():\n  import iniconfig, sys\n  return [iniconfig.__name__, sys.prefix]',
+      )
+      t.strictSame(result, ['iniconfig', folder])
+      const told = messages(server.broker)
+      t.ok(told.includes(`Installing iniconfig, dill (with ${installer})`), told.join('\n'))
+      t.ok(told.some((line) => /Downloading|Installed \d|Collecting|Prepared/.test(line)))
+      t.strictSame(
+        server.server.states.map(({ state }) => state).filter((state, i, all) => state !== all[i - 1]),
+        ['starting', 'installing', 'ready'],
+      )
+      const again = await ServerCalls.start({ settings })
+      t.teardown(() => again.close())
+      t.notOk(
+        messages(again.broker).some((line) => line.startsWith('Installing')),
+        'a complete one is used again',
+      )
+    },
+  )
+}
+
+t.test('a function finds the environment’s programs and packages', async (t) => {
+  const server = await ServerCalls.start()
+  t.teardown(() => server.close())
+  const { result } = await server.run(
+    'def f():\n  import os, shutil, sys\n  return [shutil.which("python") == os.path.join(sys.prefix, "bin", "python"), os.environ["VIRTUAL_ENV"] == sys.prefix]',
+  )
+  t.strictSame(result, [true, true])
+})
+
+t.test('requirements that name a dill get that one', async (t) => {
+  const server = await ServerCalls.start({ settings: fresh(t, 'dill==0.3.9'), env: { PATH: await withUv() } })
+  t.teardown(() => server.close())
+  const { result } = await server.run('def f():\n  import dill\n  return dill.__version__')
+  t.equal(result, '0.3.9')
+})
+
+t.test('a failed installation: state, exit code 1, and the installer’s own words', async (t) => {
+  const { broker, server } = await start(t, {
+    settings: fresh(t, 'no-such-package-of-rexec==1.0'),
+    env: { PATH: await withUv() },
+  })
+  const [exitCode] = await once(server.agent, 'exit')
+  t.equal(exitCode, 1)
+  t.match(
+    await broker.state('failed'),
+    /The installer said:\n.*no-such-package-of-rexec.*\[install_failed\]/s,
+  )
+  t.match(server.states.at(-1), { state: 'failed', code: 'install_failed' })
+  if (server.worker!.exitCode === null) await once(server.worker!, 'exit')
+  t.equal(server.worker!.exitCode, 1)
+})
+
+t.test('a requirement that would be an option or a shell command is a bad requirement', async (t) => {
+  for (const requirement of ['--target=/tmp', '-r/etc/passwd', 'x; touch pwned', '$(touch pwned)']) {
+    const settings = { ...fresh(t, requirement), environmentDigest: digestOf(requirement) }
+    const { broker, server } = await start(t, { settings, env: { PATH: await withUv() } })
+    await once(server.agent, 'exit')
+    t.match(await broker.state('failed'), '[install_failed]', requirement)
+  }
+  await t.rejects(readFile('pwned'))
+})
+
+t.test('two servers with one environment install it once', async (t) => {
+  const settings = fresh(t, TINY)
+  const env = { PATH: await withUv() }
+  const servers = await Promise.all([start(t, { settings, env }), start(t, { settings, env })])
+  await Promise.all(servers.map(({ broker }) => broker.state('ready')))
+  const installed = servers.filter(({ broker }) =>
+    messages(broker).some((line) => line.startsWith('Installing')),
+  )
+  t.equal(installed.length, 1)
+})
+
+t.test('another Python than the settings say is python_missing', async (t) => {
+  const { broker, server } = await start(t, {
+    settings: { python: '3.99', environmentDigest: digestOf('3.99') },
+  })
+  await once(server.agent, 'exit')
+  t.match(await broker.state('failed'), /Python 3\.99 was asked for.*\[python_missing\]/)
+})
+
+t.test('no uv, no ensurepip: the sentence says what to install', async (t) => {
+  const folder = t.testdir({ 'ensurepip.py': 'raise ModuleNotFoundError("hidden", name="ensurepip")' })
+  const settings = { ...fresh(t, TINY), environmentsFolder: join(folder, 'environments') }
+  const { broker, server } = await start(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
+  await once(server.agent, 'exit')
+  t.match(await broker.state('failed'), /ensurepip is missing.*python3-venv/)
+})
+
+t.test('installSeconds ends an installer that hangs, and what it has started', async (t) => {
+  const PATH = await program(t, 'uv', '#!/bin/sh\necho waiting for $$\nsleep 1000\n')
+  const settings = {
+    ...fresh(t, TINY),
+    environmentsFolder: join(t.testdirName, 'environments'),
+    installSeconds: 1,
+  }
+  const { broker, server } = await start(t, { settings, env: { PATH } })
+  await once(server.agent, 'exit')
+  t.match(await broker.state('failed'), 'not done after 1 seconds')
+  const pid = /waiting for (\d+)/.exec(messages(broker).join('\n'))![1]
+  await t.rejects(readFile(`/proc/${pid}/stat`))
+})
+
+t.test('an agent that is killed ends the installation', async (t) => {
+  const PATH = await program(t, 'uv', '#!/bin/sh\necho waiting\nsleep 1000\n')
+  const settings = { ...fresh(t, TINY), environmentsFolder: join(t.testdirName, 'environments') }
+  const { broker, server } = await start(t, { settings, env: { PATH } })
+  await broker.seen(([, json]) => !!json?.includes('waiting'))
+  const exited = once(server.worker!, 'exit')
+  server.agent.kill('SIGKILL')
+  t.strictSame(await exited, [0, null])
+})
+
+t.test('passwords of the index: not in arguments, logs or messages', async (t) => {
+  const PATH = await program(
+    t,
+    'uv',
+    '#!/bin/sh\ncase "$*" in *s3cret-pass*) echo LEAK;; esac\necho "index $UV_DEFAULT_INDEX"\nexit 1\n',
+  )
+  const settings = {
+    ...fresh(t, TINY),
+    environmentsFolder: join(t.testdirName, 'environments'),
+    indexUrl: 'https://me:s3cret-pass@example.org/simple',
+  }
+  const { broker, server } = await start(t, { settings, env: { PATH } })
+  await once(server.agent, 'exit')
+  const all = [...server.log, ...messages(broker)].join('\n')
+  t.match(all, 'example.org')
+  t.notMatch(all, 's3cret-pass')
+  t.notMatch(all, 'LEAK')
+})
+
+t.test('progress lines are short and without control characters', async (t) => {
+  const PATH = await program(
+    t,
+    'uv',
+    '#!/bin/sh\nprintf "\\033[1mbold\\033[0m 10%%\\rnow \\001this\\n%0500d\\n\\n"\nexit 1\n',
+  )
+  const settings = { ...fresh(t, TINY), environmentsFolder: join(t.testdirName, 'environments') }
+  const { broker, server } = await start(t, { settings, env: { PATH } })
+  await once(server.agent, 'exit')
+  const told = messages(broker)
+  t.ok(told.includes('now this'))
+  t.ok(told.slice(0, -1).every((line) => line.length <= 200))
+})
+
+t.test('systemSitePackages shows the packages of the image', async (t) => {
+  const folder = t.testdir()
+  const settings = { ...fresh(t), environmentsFolder: join(folder, 'environments'), systemSitePackages: true }
+  const server = await ServerCalls.start({ settings, env: { PATH: await withUv() } })
+  t.teardown(() => server.close())
+  const { result } = await server.run('def f(): return open(__import__("sys").prefix + "/pyvenv.cfg").read()')
+  t.match(result, /include-system-site-packages = true/)
+})
