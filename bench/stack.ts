@@ -1,121 +1,78 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { type Child, startChild } from './child.ts'
 import { alternate, quantile, ratio, type Summary, summarize } from './rounds.ts'
 import { bytes, figure, table } from './table.ts'
-
-const PYTHON = join(import.meta.dirname, 'python')
-const REXEC = join(import.meta.dirname, '..', 'bin', 'rexec.ts')
-
-const LOCAL = ['--port', '0', '--broker-port', '0', '--json']
-/** Of the server: calls that run at once. */
-const CONCURRENCY = 4
+import { type Figures, type Job, type Name, startTargets } from './targets.ts'
+import { treeCpuSeconds } from './usage.ts'
 
 /** Upstream's server asks its event queue every 50 ms: a call takes 55 ms at least. Given, not measured here. */
 export const UPSTREAM_FLOOR_MS = 55
 
-export interface Job {
-  /** Bytes of argument and result; 0 is a function that does nothing. */
-  bytes: number
-  threads: number
-  /** Calls of a round, of all threads together. */
-  calls: number
-}
+type Pace = 'paused' | 'back to back'
 
-/** Warm no-op calls one at a time, then throughput. A round takes about a second. */
-export const LATENCY: Job = { bytes: 0, threads: 1, calls: 300 }
-export const THROUGHPUT: Job[] = [
-  { bytes: 0, threads: 1, calls: 400 },
-  { bytes: 0, threads: 4, calls: 600 },
-  { bytes: 0, threads: 20, calls: 600 },
-  { bytes: 64 * 1024 * 1024, threads: 1, calls: 2 },
+/**
+ * Warm no-op calls, one at a time: as a person makes them, and one right after the other, when the server's fresh
+ * process for the next call competes with that call for the cores.
+ */
+const LATENCIES: Record<Pace, Job> = {
+  paused: { bytes: 0, threads: 1, calls: 40, pause: 0.025 },
+  'back to back': { bytes: 0, threads: 1, calls: 250, pause: 0 },
+}
+const THROUGHPUT: Job[] = [
+  { bytes: 0, threads: 1, calls: 250, pause: 0 },
+  { bytes: 0, threads: 4, calls: 400, pause: 0 },
+  { bytes: 0, threads: 20, calls: 400, pause: 0 },
+  { bytes: 64 * 1024 * 1024, threads: 1, calls: 2, pause: 0 },
 ]
 /** What rexec may add to the bare hop, in milliseconds. */
 export const AIM_ADDED_MS = 0.6
 
-/** Where the client is sent, with the token to show. */
-interface Target {
-  host: string
-  port: string
-  token: string
-}
-
-interface Figures {
-  seconds: number
-  latencies: number[]
+interface Latency {
+  /** Milliseconds of a call: the median and 95th percentile of each round. */
+  hop: { median: Summary; p95: Summary }
+  rexec: { median: Summary; p95: Summary }
+  /** Milliseconds that rexec adds to the bare hop, at the median of each round. */
+  added: Summary
 }
 
 export interface StackResult {
-  /** Milliseconds of a warm no-op call: the median and 95th percentile of each round. */
-  latency: Record<'hop' | 'rexec', { median: Summary; p95: Summary }>
-  /** Milliseconds that rexec adds to the bare hop, at the median of each round. */
-  added: Summary
+  latency: Record<Pace, Latency>
   aimAddedMs: number
   upstreamFloorMs: number
   /** Calls per second. */
-  throughput: (Job & Record<'hop' | 'rexec', Summary>)[]
+  throughput: (Job & Record<Name, Summary> & { rexecCpuMsPerCall?: number })[]
 }
-
-type Name = 'hop' | 'rexec'
 
 /**
  * Measures the unmodified client of `python` (a venv's) against `rexec local` and the bare hop, in turn. `share`
  * makes less of it: 0.1 is a tenth of the calls.
  */
 export async function measureStack(python: string, rounds: number, share = 1): Promise<StackResult> {
-  const state = await mkdtemp(join(tmpdir(), 'rexec-bench-'))
-  const children: Child[] = []
-  const start = (command: string, args: string[]): Child => {
-    const child = startChild(command, args)
-    children.push(child)
-    return child
-  }
+  const targets = await startTargets(python)
   try {
-    const hop = async (way: string) =>
-      targetOf(((await start(python, [join(PYTHON, 'hop.py'), way]).next()) as { client: string }).client)
-    const answering = await hop('answer')
-    const running = await hop('run')
-    const rexec = await startServer(
-      start(process.execPath, [REXEC, 'local', '--state', state, ...LOCAL]),
-      python,
-    )
-    const client = start(python, [join(PYTHON, 'client.py')])
-
-    const measure = async (target: Target, job: Job): Promise<Figures> => {
+    const contenders = (job: Job) => {
       const calls = Math.max(2 * job.threads, Math.round(job.calls * share))
-      client.tell(JSON.stringify({ ...target, ...job, calls }))
-      return (await client.next()) as Figures
+      return targets.contenders({ ...job, calls })
     }
-    const latency = await measureLatency(rounds, {
-      hop: () => measure(answering, LATENCY),
-      rexec: () => measure(rexec, LATENCY),
-    })
+    const paused = await measureLatency(rounds, contenders(LATENCIES.paused))
+    const backToBack = await measureLatency(rounds, contenders(LATENCIES['back to back']))
     const throughput: StackResult['throughput'] = []
     for (const job of THROUGHPUT) {
-      const rate = (target: Target) => async () => {
-        const { seconds, latencies } = await measure(target, job)
-        return latencies.length / seconds
-      }
-      const rates = await alternate(rounds, {
-        hop: rate(job.bytes ? running : answering),
-        rexec: rate(rexec),
-      })
-      throughput.push({ ...job, hop: summarize(rates.hop), rexec: summarize(rates.rexec) })
+      throughput.push(await measureThroughput(rounds, job, contenders(job), targets.rexecPid))
     }
-    return { ...latency, aimAddedMs: AIM_ADDED_MS, upstreamFloorMs: UPSTREAM_FLOOR_MS, throughput }
+    return {
+      latency: { paused, 'back to back': backToBack },
+      aimAddedMs: AIM_ADDED_MS,
+      upstreamFloorMs: UPSTREAM_FLOOR_MS,
+      throughput,
+    }
   } finally {
-    await Promise.all(children.map((child) => child.close()))
-    await rm(state, { recursive: true, force: true })
+    await targets.close()
   }
 }
 
 async function measureLatency(
   rounds: number,
   measure: Record<Name, () => Promise<Figures>>,
-): Promise<Pick<StackResult, 'latency' | 'added'>> {
+): Promise<Latency> {
   const p95s: Record<Name, number[]> = { hop: [], rexec: [] }
   const medianOf = (name: Name) => async () => {
     const { latencies } = await measure[name]()
@@ -124,64 +81,63 @@ async function measureLatency(
     return quantile(sorted, 0.5)
   }
   const contenders = { hop: medianOf('hop'), rexec: medianOf('rexec') }
-  await alternate(1, contenders) // the server's warm processes, Node's and Python's caches
+  await alternate(1, contenders) // the server's start, and the caches of all
   p95s.hop = []
   p95s.rexec = []
-  const medians = await alternate(rounds, contenders)
+  const { hop, rexec } = await alternate(rounds, contenders)
   return {
-    latency: {
-      hop: { median: summarize(medians.hop), p95: summarize(p95s.hop) },
-      rexec: { median: summarize(medians.rexec), p95: summarize(p95s.rexec) },
-    },
-    added: summarize(medians.rexec.map((median, round) => median - medians.hop[round]!)),
+    hop: { median: summarize(hop), p95: summarize(p95s.hop) },
+    rexec: { median: summarize(rexec), p95: summarize(p95s.rexec) },
+    added: summarize(rexec.map((median, round) => median - hop[round]!)),
   }
 }
 
-/** Asks `rexec local` for a server of the client's own Python version; the first call then waits for it. */
-async function startServer(local: Child, python: string): Promise<Target> {
-  const { url, broker, users } = (await local.next()) as {
-    url: string
-    broker: { client: string }
-    users: { name: string; token: string }[]
+async function measureThroughput(
+  rounds: number,
+  job: Job,
+  measure: Record<Name, () => Promise<Figures>>,
+  rexecPid: number,
+): Promise<StackResult['throughput'][number]> {
+  let calls = 0
+  const rate = (name: Name) => async () => {
+    const { seconds, latencies } = await measure[name]()
+    if (name === 'rexec') calls += latencies.length
+    return latencies.length / seconds
   }
-  const token = users[0]!.token
-  const { stdout } = await promisify(execFile)(python, [
-    '-c',
-    'import sys; print("%d.%d" % sys.version_info[:2])',
-  ])
-  const response = await fetch(`${url}/api/v1/servers`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ python: stdout.trim(), concurrency: CONCURRENCY }),
-  })
-  if (!response.ok) throw new Error(`The server did not start: ${await response.text()}`)
-  return targetOf(broker.client, token)
+  const before = await treeCpuSeconds(rexecPid)
+  const { hop, rexec } = await alternate(rounds, { hop: rate('hop'), rexec: rate('rexec') })
+  const after = await treeCpuSeconds(rexecPid)
+  return {
+    ...job,
+    hop: summarize(hop),
+    rexec: summarize(rexec),
+    ...(before !== undefined &&
+      after !== undefined && { rexecCpuMsPerCall: ((after - before) / calls) * 1000 }),
+  }
 }
 
-function targetOf(address: string, token = 'none'): Target {
-  const { hostname, port } = new URL(address)
-  return { host: hostname, port, token }
-}
-
-export function stackTable({ latency, added, throughput }: StackResult): string {
+export function stackTable({ latency, throughput }: StackResult): string {
   const ms = ({ median, min, max }: Summary) => `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`
   const latencies = table(
-    ['warm no-op call, ms', 'median (spread)', '95th percentile (spread)'],
+    ['warm no-op call, ms', 'pace', 'median (spread)', '95th percentile (spread)'],
     [
-      ['bare hop', ms(latency.hop.median), ms(latency.hop.p95)],
-      ['rexec', ms(latency.rexec.median), ms(latency.rexec.p95)],
-      [`rexec adds (aim: ≤ ${AIM_ADDED_MS})`, ms(added), ''],
-      ['upstream, at least (given, not measured)', String(UPSTREAM_FLOOR_MS), ''],
+      ...Object.entries(latency).flatMap(([pace, { hop, rexec, added }]) => [
+        ['bare hop', pace, ms(hop.median), ms(hop.p95)],
+        ['rexec', pace, ms(rexec.median), ms(rexec.p95)],
+        [`rexec adds (aim: ≤ ${AIM_ADDED_MS})`, pace, ms(added), ''],
+      ]),
+      ['upstream, at least (given, not measured)', '', String(UPSTREAM_FLOOR_MS), ''],
     ],
   )
   const rates = table(
-    ['calls/s', 'threads', 'bare hop', 'rexec', 'ratio'],
-    throughput.map(({ bytes: size, threads, hop, rexec }) => [
+    ['calls/s', 'threads', 'bare hop', 'rexec', 'ratio', "rexec's CPU, ms/call"],
+    throughput.map(({ bytes: size, threads, hop, rexec, rexecCpuMsPerCall }) => [
       size ? `${bytes(size)} argument and result` : 'no-op',
       String(threads),
       figure(hop.median),
       figure(rexec.median),
       `${ratio(rexec.rounds, hop.rounds).median.toFixed(2)}×`,
+      figure(rexecCpuMsPerCall ?? Number.NaN),
     ]),
   )
   return `${latencies}\n\n${rates}`

@@ -1,6 +1,6 @@
 """The unmodified Rexec client under load. Each line of stdin is a job as JSON, each line of stdout its figures:
 
-{"host", "port", "token", "bytes": of argument and result, "threads", "calls": in all}
+{"host", "port", "token", "bytes": of argument and result, "threads", "calls": in all, "pause": seconds after each}
 -> {"seconds": for all calls, "latencies": seconds of each}
 """
 
@@ -34,6 +34,7 @@ def measure(job):
         begin = time.perf_counter()
         result = echo(argument) if argument else nothing()
         latencies.append(time.perf_counter() - begin)
+        time.sleep(job["pause"])
         if result != (argument or None):
             raise RuntimeError("a result is wrong")
 

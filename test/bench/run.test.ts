@@ -35,8 +35,10 @@ t.test('the broker half gives figures of every size and peer', { skip }, async (
 t.test('the stack half gives figures of the unmodified client', async (t) => {
   const { stdout } = await node('run.ts', '--quick', '--only', 'stack', '--json', '--results', t.testdir())
   const { stack } = JSON.parse(stdout)
-  t.ok(stack.latency.hop.median.median > 0)
-  t.ok(stack.latency.rexec.median.median > 0)
+  for (const pace of ['paused', 'back to back']) {
+    t.ok(stack.latency[pace].hop.median.median > 0)
+    t.ok(stack.latency[pace].rexec.median.median > 0)
+  }
   t.same(
     stack.throughput.map(({ threads }: { threads: number }) => threads),
     [1, 4, 20, 1],
