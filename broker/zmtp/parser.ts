@@ -1,4 +1,4 @@
-import { keep } from './frame.ts'
+import { borrow, giveBack } from './memory.ts'
 
 /** Limits on what a peer may send, in bytes and frames (P5, P7). */
 export interface ParserLimits {
@@ -45,6 +45,8 @@ export class Parser {
   /** A stored frame that did not come in one read: its memory, and how much of it is filled. */
   #partial: Buffer | undefined
   #filled = 0
+  /** Memory of the message's frames that were such. */
+  #borrowed: Buffer[] = []
   /** A header that was cut by the end of a read. */
   readonly #header = Buffer.alloc(9)
   #headerLength = 0
@@ -59,7 +61,8 @@ export class Parser {
   #opening = false
   #halted = false
   #stopped = false
-  #rest: Buffer[] = []
+  /** Bytes that came while halted: pieces of borrowed memory. */
+  #rest: { memory: Buffer; bytes: Buffer }[] = []
 
   constructor(sink: ParserSink, limits: ParserLimits) {
     this.#sink = sink
@@ -75,7 +78,7 @@ export class Parser {
   get held(): number {
     let bytes = this.#streaming ? 0 : this.#messageBytes - Math.max(this.#left, 0)
     if ((this.#flags & COMMAND) !== 0 && this.#partial) bytes = this.#filled
-    for (const chunk of this.#rest) bytes += chunk.length
+    for (const rest of this.#rest) bytes += rest.bytes.length
     return bytes
   }
 
@@ -89,15 +92,19 @@ export class Parser {
     const rest = this.#rest
     this.#rest = []
     if (rest.length === 0) this.push(EMPTY)
-    for (const chunk of rest) this.push(chunk)
+    for (const { memory, bytes } of rest) {
+      this.push(bytes)
+      giveBack(memory)
+    }
   }
 
-  /** Forgets everything; further bytes are ignored. */
+  /** Forgets everything; further bytes are ignored. What was borrowed may be in use and is not given back. */
   stop(): void {
     this.#stopped = true
     this.#takeFrames()
     this.#partial = undefined
     this.#filled = 0
+    this.#borrowed = []
     this.#rest = []
     this.#messageBytes = 0
     this.#left = -1
@@ -108,7 +115,7 @@ export class Parser {
     this.#parse(chunk)
     // Of a message that is not complete, the views become copies.
     for (; this.#kept < this.#frames.length; this.#kept++)
-      this.#frames[this.#kept] = keep(this.#frames[this.#kept]!)
+      this.#frames[this.#kept] = Buffer.from(this.#frames[this.#kept]!)
   }
 
   #parse(chunk: Buffer): void {
@@ -116,7 +123,7 @@ export class Parser {
     const end = chunk.length
     while (!this.#stopped) {
       if (this.#halted) {
-        if (at < end) this.#rest.push(keep(chunk.subarray(at)))
+        if (at < end) this.#keepRest(chunk.subarray(at))
         return
       }
       if (this.#opening) {
@@ -193,12 +200,15 @@ export class Parser {
       return at + left
     }
     const taken = Math.min(left, available)
-    this.#partial ??= Buffer.allocUnsafeSlow(left)
+    this.#partial ??= borrow(left)
     chunk.copy(this.#partial, this.#filled, at, at + taken)
     this.#filled += taken
     this.#left = left - taken
     if (this.#left === 0) {
-      const frame = this.#partial
+      const frame = this.#partial.subarray(0, this.#filled)
+      this.#borrowed.push(this.#partial)
+      // All frames before it were made copies at the end of an earlier read; this one needs none.
+      if ((this.#flags & COMMAND) === 0) this.#kept++
       this.#partial = undefined
       this.#filled = 0
       this.#finishFrame(frame)
@@ -223,9 +233,12 @@ export class Parser {
     this.#frames.push(frame)
     if ((this.#flags & MORE) !== 0) return
     const frames = this.#takeFrames()
+    const borrowed = this.#borrowed
+    if (borrowed.length > 0) this.#borrowed = []
     this.#frameCount = 0
     this.#messageBytes = 0
     this.#sink.message(frames)
+    for (const memory of borrowed) giveBack(memory)
   }
 
   #endStreamedFrame(): void {
@@ -235,6 +248,12 @@ export class Parser {
     this.#frameCount = 0
     this.#messageBytes = 0
     this.#sink.streamEnd()
+  }
+
+  #keepRest(view: Buffer): void {
+    const memory = borrow(view.length)
+    memory.set(view)
+    this.#rest.push({ memory, bytes: memory.subarray(0, view.length) })
   }
 
   #takeFrames(): Buffer[] {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { borrow, giveBack } from './memory.ts'
 
 /** Bytes that wait in all connections together, for the broker's total limit. */
 export interface Budget {
@@ -12,8 +13,6 @@ export interface WriterEvents {
 }
 
 const SLAB_BYTES = 64 * 1024
-/** Slabs kept for use; more are left to the garbage collector. */
-const MAX_SPARE = 256
 /** Given to the socket at a time: small enough that a slow peer's progress is seen, large enough to cost nothing. */
 const WRITE_BYTES = 512 * 1024
 const MAX_HEADER = 9
@@ -21,9 +20,6 @@ const MAX_HEADER = 9
 const MORE = 1
 const LONG = 2
 const NO_SLAB = Buffer.alloc(0)
-
-/** Slabs that no connection uses: idle connections have none. */
-const spare: Buffer[] = []
 
 /** Bytes to write; `slab` when they are the last of it, so that it is free afterwards. */
 interface Piece {
@@ -148,7 +144,7 @@ export class Writer {
 
   #nextSlab(): void {
     if (this.#slab !== NO_SLAB) this.#seal(this.#slab)
-    this.#slab = spare.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES)
+    this.#slab = borrow(SLAB_BYTES)
     this.#start = 0
     this.#end = 0
   }
@@ -200,15 +196,11 @@ export class Writer {
     }
   }
 
-  /** Everything has been taken: the slab in hand is free, too. */
+  /** Everything has been taken: the slab in hand is free, too, so that idle connections have none. */
   #rest(): void {
-    giveBack(this.#slab)
+    if (this.#slab !== NO_SLAB) giveBack(this.#slab)
     this.#slab = NO_SLAB
     this.#start = 0
     this.#end = 0
   }
-}
-
-function giveBack(slab: Buffer): void {
-  if (slab !== NO_SLAB && spare.length < MAX_SPARE) spare.push(slab)
 }
