@@ -1,14 +1,13 @@
-"""A user of `rexec local`, with the unmodified client: starts a server, leaves a daemon behind, and then a call that goes on."""
+"""A user of `rexec local` with the unmodified client, whose call starts a subprocess and a daemon and goes on for ever."""
 
 import os
-import sys
 
 from rexec.client_api import remote_func
 
 
 @remote_func
-def leave_a_daemon():
-    import os, time
+def go_on():
+    import os, subprocess, time
 
     reader, writer = os.pipe()
     if os.fork() == 0:
@@ -24,15 +23,9 @@ def leave_a_daemon():
         time.sleep(600)
         os._exit(0)
     os.close(writer)
-    return int(os.read(reader, 20))
-
-
-@remote_func
-def go_on():
-    import os, subprocess, time
-
-    child = subprocess.Popen(["sleep", "600"])
-    print("running", os.getpid(), child.pid, flush=True)
+    daemon = int(os.read(reader, 20))
+    subprocess_ = subprocess.Popen(["sleep", "600"])
+    print("running", os.getpid(), subprocess_.pid, daemon, flush=True)
     time.sleep(600)
 
 
@@ -41,6 +34,4 @@ remote_func.set_api_url(url + "/spawn")
 remote_func.set_remote_addr(broker.split(":")[0])
 remote_func.set_remote_port(broker.split(":")[1])
 remote_func.set_environment(requirements, token)
-print("daemon", leave_a_daemon(), flush=True)
-if "--go-on" in sys.argv:
-    go_on()
+go_on()
