@@ -1,15 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify'
-import { RexecError } from '../common/errors.ts'
 import { createAuthorize } from './authorize.ts'
 import { addTokens } from './plugins/authenticate.ts'
-import { answerClientError, closeSilentConnections, RequestLog, requestIdOf } from './plugins/connection.ts'
+import { answerBadAddress, Connections, RequestLog, requestIdOf } from './plugins/connection.ts'
 import { addHeaders } from './plugins/headers.ts'
 import { addJsonBodies } from './plugins/json.ts'
 import { collectMethods } from './plugins/methods.ts'
 import { addMetrics } from './plugins/metrics.ts'
-import { addProblems, sendProblem } from './plugins/problems.ts'
+import { addProblems } from './plugins/problems.ts'
 import { refuseUnknownQueries } from './plugins/queries.ts'
 import { ajvOptions } from './plugins/validation.ts'
 import { addApi } from './routes/api/v1/api.ts'
@@ -34,6 +33,7 @@ export type App = FastifyInstance<
 export async function buildApp(parts: Parts): Promise<App> {
   const { settings, cluster, signer, logger, registry } = parts
   const { limits, prefix } = settings
+  const connections = new Connections()
   const app: App = fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new RequestLog(),
@@ -50,11 +50,8 @@ export async function buildApp(parts: Parts): Promise<App> {
       headersTimeout: limits.headersSeconds * 1000,
       connectionsCheckingInterval: 1000,
     },
-    clientErrorHandler: answerClientError,
-    // An address that cannot be decoded, or a name longer than any.
-    frameworkErrors: (_error, request, reply) => {
-      sendProblem(new RexecError('not_found'), request, reply)
-    },
+    clientErrorHandler: (error, socket) => connections.answerError(error, socket),
+    frameworkErrors: answerBadAddress,
   })
   app.server.maxConnections = limits.connections
   // Their bytes are limited; by count Node would pass over the rest, a second Authorization among them.
@@ -69,7 +66,7 @@ export async function buildApp(parts: Parts): Promise<App> {
     }),
   }
 
-  closeSilentConnections(app)
+  connections.watch(app)
   addProblems(app, registry)
   addMetrics(app, registry)
   addHeaders(app)

@@ -1,7 +1,14 @@
 /**
  * The types of the pipeline, each step's input being the step before's output (docs/architecture.md):
- * authenticate -> authorize -> validate -> enforce -> ensure namespace -> create server.
- * User -> Grant -> ServerRequest -> ApprovedServer -> Namespace -> ServerStatus
+ *
+ *   token -> authenticate (plugins/authenticate.ts, identity/)  -> User
+ *   User -> authorize (authorize.ts)                            -> Grant
+ *   body -> validate (schemas.ts; forms: routes/rexec/form.ts)  -> ServerRequest
+ *   Grant, ServerRequest -> approve (security-model/approve.ts) -> ApprovedServer
+ *   User -> ensureNamespace (cluster/)                          -> Namespace
+ *   Namespace, ApprovedServer -> start (cluster/)               -> ServerStatus
+ *
+ * The last three are put together in servers.ts. Each step can end the request with a code of common/errors.ts.
  */
 
 /** Who sent the request, proven by a token. `name` is the exact name the authenticator gave. */

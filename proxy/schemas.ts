@@ -1,5 +1,4 @@
 import { Type } from 'typebox'
-import { TokenReview } from '../common/token-review.ts'
 
 /** What the API takes and gives. Bodies are closed; the security model sets the bounds of what is in them. */
 const closed = { additionalProperties: false }
@@ -121,7 +120,6 @@ export const TokenReviewRequest = Type.Object(
   },
   closed,
 )
-export const TokenReviewBody = TokenReview
 
 export const UserBody = Type.Object({
   name: Type.String(),

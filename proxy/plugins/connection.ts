@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { type ErrorCode, RexecError } from '../../common/errors.ts'
-import { problemOf } from './problems.ts'
+import { setHeaders } from './headers.ts'
+import { problemOf, sendProblem } from './problems.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
@@ -25,30 +26,27 @@ export class RequestLog extends LogController {
     request: FastifyRequest,
     reply: FastifyReply,
   ): void {
-    const line = {
-      method: request.method,
-      route: request.routeOptions.url,
-      status: reply.statusCode,
-      milliseconds: Math.round(reply.elapsedTime * 10) / 10,
-      user: request.grant?.user.name,
-      // A proxy that is trusted may still pass on a header of the caller's.
-      ip: isIP(request.ip) ? request.ip : request.socket.remoteAddress,
-    }
-    reply.log.info(line, error ? 'request broken off' : 'request')
+    reply.log.info(lineOf(request, reply), error ? 'request broken off' : 'request')
   }
 }
 
-/** Connections that never sent a request are not idle to Node, so closing would wait for their time-out. */
-export function closeSilentConnections(app: FastifyInstance): void {
-  const silent = new Set<Socket>()
-  app.server.on('connection', (socket) => {
-    silent.add(socket)
-    socket.once('close', () => silent.delete(socket))
-  })
-  app.server.on('request', ({ socket }) => silent.delete(socket))
-  app.addHook('preClose', async () => {
-    for (const socket of silent) socket.destroy()
-  })
+function lineOf(request: FastifyRequest, reply: FastifyReply) {
+  return {
+    method: request.method,
+    route: request.routeOptions.url,
+    status: reply.statusCode,
+    milliseconds: Math.round(reply.elapsedTime * 10) / 10,
+    user: request.grant?.user.name,
+    // A proxy that is trusted may still pass on a header of the caller's.
+    ip: isIP(request.ip) ? request.ip : request.socket.remoteAddress,
+  }
+}
+
+/** An address that cannot be decoded, or has a part longer than any name. No hook sees such a request. */
+export function answerBadAddress(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  setHeaders(request, reply)
+  sendProblem(new RexecError('not_found'), request, reply)
+  request.log.info(lineOf(request, reply), 'request')
 }
 
 const CLIENT_ERRORS: Record<string, ErrorCode> = {
@@ -56,19 +54,44 @@ const CLIENT_ERRORS: Record<string, ErrorCode> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
 }
 
-/** What is not HTTP gets an answer too, unless one is under way already. */
-export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
+/** What has to be known of connections beside their requests. */
+export class Connections {
+  /** Those that never sent a request are not idle to Node: closing would wait for their time-out. */
+  readonly #silent = new Set<Socket>()
+  readonly #answers = new WeakMap<Socket, ServerResponse>()
+
+  watch(app: FastifyInstance): void {
+    app.server.on('connection', (socket) => {
+      this.#silent.add(socket)
+      socket.once('close', () => this.#silent.delete(socket))
+    })
+    app.server.on('request', ({ socket }, response) => {
+      this.#silent.delete(socket)
+      this.#answers.set(socket, response)
+    })
+    app.addHook('preClose', async () => {
+      for (const socket of this.#silent) socket.destroy()
+    })
   }
-  const problem = problemOf(
-    new RexecError(CLIENT_ERRORS[error.code ?? ''] ?? 'request_malformed'),
-    randomUUID(),
-  )
-  const body = JSON.stringify(problem)
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
-      `x-request-id: ${problem.requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  )
+
+  /** What is not HTTP gets an answer too, but not into the middle of one that is under way. */
+  answerError(error: Error & { code?: string }, socket: Socket): void {
+    const answer = this.#answers.get(socket)
+    const underWay = answer?.headersSent && !answer.writableFinished
+    if (error.code === 'ECONNRESET' || !socket.writable || underWay) {
+      socket.destroy()
+      return
+    }
+    const code = CLIENT_ERRORS[error.code ?? ''] ?? 'request_malformed'
+    const problem = problemOf(new RexecError(code), randomUUID())
+    const body = JSON.stringify(problem)
+    const head = [
+      `HTTP/1.1 ${problem.status} ${problem.title}`,
+      'connection: close',
+      'content-type: application/problem+json',
+      `x-request-id: ${problem.requestId}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+    ]
+    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  }
 }

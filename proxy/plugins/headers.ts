@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** No CORS headers: other sites' pages have no business here. The docs bring a Content-Security-Policy of their own. */
 const HEADERS = {
@@ -9,7 +9,10 @@ const HEADERS = {
 }
 
 export function addHeaders(app: FastifyInstance): void {
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ ...HEADERS, 'x-request-id': request.id })
-  })
+  app.addHook('onRequest', async (request, reply) => setHeaders(request, reply))
+}
+
+/** For answers that Fastify gives without any hook. */
+export function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers({ ...HEADERS, 'x-request-id': request.id })
 }

@@ -8,11 +8,14 @@ export type OpenStream = (user: string, reply: FastifyReply) => AbortSignal
 /** Answers without an end of their own are counted per user and ended when the service closes. */
 export function createStreams(app: FastifyInstance, perUser: number): OpenStream {
   const open = new Map<string, Set<AbortController>>()
+  let closing = false
   app.addHook('preClose', async () => {
+    closing = true
     for (const streams of open.values()) for (const stream of streams) stream.abort()
   })
 
   return (user, reply) => {
+    if (closing || reply.raw.destroyed) return AbortSignal.abort()
     const streams = open.get(user) ?? new Set()
     if (streams.size >= perUser) {
       throw new RexecError('too_many_requests', `You follow ${perUser} logs and events already.`)

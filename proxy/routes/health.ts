@@ -31,17 +31,17 @@ export function addHealth(app: App, { identities, cluster, settings }: Service):
   /** Nobody proves who they are here, so many askers share one check. */
   let running: ReturnType<typeof readiness> | undefined
 
-  const tags = ['service']
+  const open = { tags: ['service'], security: [] }
   app.get(
     '/healthz',
-    { schema: { tags, summary: 'Is it alive?', response: answers({ 200: Health }) } },
+    { schema: { ...open, summary: 'Is it alive?', response: answers({ 200: Health }) } },
     () => ({
       status: 'ok' as const,
     }),
   )
   app.get(
     '/readyz',
-    { schema: { tags, summary: 'Can it work?', response: answers({ 200: Readiness, 503: Readiness }) } },
+    { schema: { ...open, summary: 'Can it work?', response: answers({ 200: Readiness, 503: Readiness }) } },
     async (_request, reply) => {
       running ??= readiness().finally(() => {
         running = undefined

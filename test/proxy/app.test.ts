@@ -7,7 +7,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 t.test('every answer has a request id and closed headers', async (t) => {
   const { fetch, log } = await startApp(t)
   const given = '0f8fad5b-d9cb-469f-a165-70867728950e'
-  for (const path of ['/healthz', '/api/v1/user', '/nothing/here']) {
+  for (const path of ['/healthz', '/api/v1/user', '/nothing/here', '/%zz']) {
     const own = await fetch(path)
     t.match(own.headers.get('x-request-id'), UUID)
     const answer = await fetch(path, { headers: { 'x-request-id': given } })
@@ -17,7 +17,7 @@ t.test('every answer has a request id and closed headers', async (t) => {
     t.match(answer.headers.get('content-security-policy'), /default-src 'none'/)
     t.equal(answer.headers.get('access-control-allow-origin'), null, 'no CORS')
   }
-  t.equal(log.filter(({ requestId, msg }) => requestId === given && msg === 'request').length, 3)
+  t.equal(log.filter(({ requestId, msg }) => requestId === given && msg === 'request').length, 4)
 })
 
 t.test('an incoming request id that is no UUID is not taken over', async (t) => {
@@ -192,6 +192,25 @@ t.test('what is not HTTP gets a problem too', async (t) => {
     /^HTTP\/1.1 400 /,
     'two lengths of one body',
   )
+})
+
+t.test('nothing is written into an answer that is under way', async (t) => {
+  const { origin, fetch } = await startApp(t)
+  await fetch('/api/v1/servers', { method: 'POST', json: { python: '3.12' } })
+  const socket = await openIdle(origin)
+  socket.write(
+    `GET /services/rexec/api/v1/servers/default/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`,
+  )
+  const chunks: Buffer[] = []
+  await new Promise<void>((resolve) => {
+    socket.on('data', (chunk) => {
+      chunks.push(chunk)
+      if (Buffer.concat(chunks).includes('event: status')) resolve()
+    })
+  })
+  socket.write('NOT HTTP AT ALL\r\n\r\n')
+  await new Promise((resolve) => socket.once('close', resolve))
+  t.equal(Buffer.concat(chunks).toString().split('HTTP/1.1').length, 2, 'one answer alone')
 })
 
 t.test('who dawdles is cut off', async (t) => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test as Tap } from 'tap'
@@ -108,4 +109,19 @@ t.test('what is missing or wrong is said in a sentence that gives no secret away
     t.match(errors.join(''), message)
     t.notMatch(errors.join(''), 's3cret')
   }
+})
+
+t.test('SIGTERM does not wait for a request longer than shutdownSeconds', async (t) => {
+  const { child, ended } = start(t, await prepare(t.testdir(), 'shutdownSeconds: 1'))
+  const { url } = await untilListening(child)
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname).on('error', () => {})
+  const head =
+    'POST /services/rexec/spawn HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded'
+  socket.write(`${head}\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n`)
+  const [answer] = await once(socket, 'data')
+  t.match(String(answer), /^HTTP\/1.1 100 /)
+  child.kill('SIGTERM')
+  const [code] = await ended
+  t.equal(code, 0)
 })

@@ -1,10 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { RexecError } from '../../../../common/errors.ts'
-import type { TokenReview } from '../../../../common/token-review.ts'
+import { TokenReview } from '../../../../common/token-review.ts'
 import { looksLikeOurs } from '../../../../common/tokens.ts'
 import type { App } from '../../../app.ts'
 import type { User } from '../../../pipeline.ts'
-import { answers, TokenReviewBody, TokenReviewRequest } from '../../../schemas.ts'
+import { answers, TokenReviewRequest } from '../../../schemas.ts'
 import type { Service } from '../../../service.ts'
 
 interface Proven {
@@ -38,7 +38,7 @@ export function addTokenReviews(
         tags: ['brokers'],
         summary: 'Whose token is this?',
         body: TokenReviewRequest,
-        response: answers({ 200: TokenReviewBody }),
+        response: answers({ 200: TokenReview }),
       },
     },
     async (request): Promise<TokenReview> => {
