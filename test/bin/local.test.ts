@@ -61,9 +61,9 @@ async function listeners(pid: number): Promise<string[]> {
     .map(([, address]) => address!)
 }
 
-function kill(pid: number): void {
+function kill(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, signal)
   } catch {
     // The end of another one has ended it.
   }
@@ -147,8 +147,9 @@ t.test('agents, workers and functions end by themselves when the service is kill
 t.test('what a kill -9 of everything leaves is cleaned up by the next start', async (t) => {
   const { command, service } = await startJson(t)
   const [, , daemon] = await runUser(t, service)
-  command.child.kill('SIGKILL')
-  for (const pid of await findMarked(state)) if (pid !== daemon) kill(pid)
+  const all = [command.child.pid!, ...(await findMarked(state))].filter((pid) => pid !== daemon)
+  // Stopped first, so that none of them can clean up after another.
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of all) kill(pid, signal)
   await command.ended
   t.notOk(await isGone(daemon!), 'a daemon outlives its server')
 
