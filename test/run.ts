@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder } from '../bin/folders.ts'
 import { clientPython, clients } from './support/clients.ts'
-import { findLeftovers } from './support/leftovers.ts'
+import { findLeftovers } from './support/processes.ts'
 import { type Counts, reportTap } from './support/tap-report.ts'
 
 /**
@@ -74,7 +74,6 @@ async function findProblems({ passed, failed, skipped }: Counts, exitCode: numbe
   if (passed + failed === 0) problems.push('FAIL  no test ran')
   for (const { pid, command } of await findLeftovers([folder, join(root, '.tap/fixtures')])) {
     problems.push(`FAIL  process ${pid} was left behind: ${command}`)
-    process.kill(pid, 'SIGKILL')
   }
   if (exitCode !== 0 && failed === 0) problems.push('FAIL  tap was not content: see above (coverage?)')
   if (failed > 0) problems.push('FAIL  see above')

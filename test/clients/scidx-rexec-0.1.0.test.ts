@@ -23,7 +23,7 @@ await testClient(client, async (t, alice) => {
     t.match(await alice.run('terminate()'), { status: 200, Status: /terminated/ })
     t.match(await alice.raises('parse("x.ini")'), { name: 'RuntimeError', message: /\[no_server\]/ })
     t.match(await alice.run('terminate()'), { status: 200, Status: /no remote execution server/ }, 'twice')
-    t.match(await alice.run('set_environment(PYTHON)'), { status: 200, Status: /created/ })
+    t.match(await alice.run('set_environment(PYTHON, "six==1.17.0")'), { status: 200, Status: /created/ })
     t.equal(await alice.run('remote_func(lambda: 42)()'), 42, 'and a new one')
   })
 })

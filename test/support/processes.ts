@@ -4,25 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** Processes that are about to end get this long, in milliseconds. */
 const GRACE = 5000
 
-export interface Leftover {
+export interface Process {
   pid: number
   command: string
 }
 
-/**
- * Processes that still run although their tests are over: those that have one of the marks (such as a folder of the test
- * run) in their command line or environment. Linux only; elsewhere none are found.
- */
-export async function findLeftovers(marks: string[]): Promise<Leftover[]> {
-  const end = Date.now() + GRACE
-  for (;;) {
-    const found = await findProcesses(marks)
-    if (found.length === 0 || Date.now() > end) return found
-    await sleep(100)
-  }
-}
-
-async function findProcesses(marks: string[]): Promise<Leftover[]> {
+/** Processes that have one of the marks (such as a folder) in their command line or environment. Linux only. */
+export async function findProcesses(marks: string[]): Promise<Process[]> {
   const pids = (await readdir('/proc').catch(() => [])).map(Number).filter((pid) => pid > 0)
   const processes = pids
     .filter((pid) => pid !== process.pid)
@@ -32,6 +20,16 @@ async function findProcesses(marks: string[]): Promise<Leftover[]> {
       return isMarked ? [{ pid, command: command.replaceAll('\0', ' ').trim().slice(0, 200) }] : []
     })
   return (await Promise.all(processes)).flat()
+}
+
+/** Those that still run although their tests are over. */
+export async function findLeftovers(marks: string[]): Promise<Process[]> {
+  const end = Date.now() + GRACE
+  for (;;) {
+    const found = await findProcesses(marks)
+    if (found.length === 0 || Date.now() > end) return found
+    await sleep(100)
+  }
 }
 
 /** Empty when the process has ended, and for one of another user. */
