@@ -77,7 +77,6 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     logger,
     budget,
     outBytes: buffers.connectionBytes,
-    stallTime: limits.stallTime,
     lingerTime,
   }
   const clientPort = new Listener({

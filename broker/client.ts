@@ -22,7 +22,6 @@ export interface ClientContext {
   logger: Logger
   budget: Budget
   outBytes: number
-  stallTime: number
   lingerTime: number
 }
 
@@ -110,13 +109,10 @@ export class ClientSession implements Session {
   }
 
   stalled(): void {
-    const { router, stallTime } = this.#context
-    this.#context.logger.warn({ address: this.connection.address }, 'client too slow')
-    const isOpen = this.lane.isOpen
+    if (this.#calls.size === 0) return
+    const { router, logger } = this.#context
+    logger.warn({ address: this.connection.address, calls: this.#calls.size }, 'client too slow')
     for (const call of [...this.#calls]) router.fail(call, 'client_too_slow')
-    // One that wakes up in time still finds out why.
-    if (isOpen) this.connection.destroy('too slow')
-    else this.connection.end('too slow', stallTime)
   }
 
   closed(): void {

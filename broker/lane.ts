@@ -43,11 +43,6 @@ export class Lane {
     return this.#behindBytes > this.#limit
   }
 
-  /** A frame is open, so the connection cannot end in good order. */
-  get isOpen(): boolean {
-    return this.#open !== undefined
-  }
-
   whole(to: Addressee, payload: Buffer): void {
     if (this.#open !== undefined) return this.#wait({ step: 'whole', to, bytes: keep(payload) })
     this.#head(to)
@@ -83,7 +78,10 @@ export class Lane {
   abort(to: Addressee, last: Buffer): void {
     const behind = this.#behind
     this.#clearBehind()
-    for (const step of behind) if (step.to !== to || step.step === 'whole') this.#wait(step)
+    const complete = behind.findLastIndex(
+      ({ to: whom, step }) => whom === to && (step === 'whole' || step === 'end'),
+    )
+    for (const [at, step] of behind.entries()) if (step.to !== to || at <= complete) this.#wait(step)
     if (this.#open === to) {
       this.#filling = true
       this.#behind.unshift({ step: 'whole', to, bytes: last })

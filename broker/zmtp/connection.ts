@@ -16,7 +16,7 @@ export interface ConnectionLimits extends ParserLimits {
   /** Silence after which a peer of 3.1 is sent PING, and after which it is closed when nothing comes (P4). */
   pingTime: number
   pingTimeout: number
-  /** Time for which a peer may leave a write untaken. */
+  /** Time for which a peer may leave a write untaken before it is called stalled. */
   stallTime: number
 }
 
@@ -24,7 +24,7 @@ export interface ConnectionLimits extends ParserLimits {
 export interface Session extends Omit<ParserSink, 'command'> {
   /** The peer takes bytes again after connection.isFull was true. */
   drained(): void
-  /** The peer has taken nothing for the stall time. */
+  /** The peer has taken nothing for the stall time; after twice that time it is closed. May be called again. */
   stalled(): void
   /** The connection is gone; called once. */
   closed(reason: string): void
@@ -177,7 +177,9 @@ export class Connection implements ParserSink {
       if (now - this.#openedAt > handshakeTime) this.destroy('handshake time-out')
       return
     }
-    if (this.#writer.stalledFor(now) > stallTime) return this.#session.stalled()
+    const stalled = this.#writer.stalledFor(now)
+    if (stalled > stallTime * 2) return this.destroy('does not read')
+    if (stalled > stallTime) return this.#session.stalled()
     // While bytes wait for the peer, a PING would wait behind them: the stall time counts.
     if (!this.#hasPing || this.#writer.pending > 0) return
     const silent = this.silentFor(now)

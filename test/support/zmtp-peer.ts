@@ -66,6 +66,10 @@ export class ZmtpPeer {
   /** Resolves when the connection is gone. */
   readonly closed: Promise<void>
   #bytes = Buffer.alloc(0)
+  /** Chunks of a frame that needs more bytes than have come. */
+  #chunks: Buffer[] = []
+  #have = 0
+  #need = 0
   #greeted = false
   #frames: Buffer[] = []
   #wake: (() => void)[] = []
@@ -144,7 +148,13 @@ export class ZmtpPeer {
 
   #read(chunk: Buffer): void {
     this.received += chunk.length
-    this.#bytes = Buffer.concat([this.#bytes, chunk])
+    this.#chunks.push(chunk)
+    this.#have += chunk.length
+    if (this.#have < this.#need) return this.#wakeAll()
+    this.#bytes = Buffer.concat([this.#bytes, ...this.#chunks])
+    this.#chunks = []
+    this.#have = 0
+    this.#need = 0
     if (!this.#greeted && this.#bytes.length >= 64) {
       this.#greeted = true
       this.#bytes = this.#bytes.subarray(64)
@@ -160,7 +170,10 @@ export class ZmtpPeer {
     const header = flags & 2 ? 9 : 2
     if (bytes.length < header) return false
     const size = flags & 2 ? Number(bytes.readBigUInt64BE(1)) : bytes[1]!
-    if (bytes.length < header + size) return false
+    if (bytes.length < header + size) {
+      this.#need = header + size - bytes.length
+      return false
+    }
     const body = bytes.subarray(header, header + size)
     this.#bytes = bytes.subarray(header + size)
     if (flags & 4) {
