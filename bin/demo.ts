@@ -90,10 +90,13 @@ function say(text: string): void {
   process.stdout.write(`   ${text}\n`)
 }
 
-/** What an installer says, on one line that is overwritten; nothing where the output is not a terminal. */
+/** What an installer says: on one line that is overwritten; where that is no terminal, its first line alone. */
 const progress = {
+  lines: 0,
   show(line: string): void {
+    progress.lines += 1
     if (onTerminal) process.stdout.write(`\r\x1b[K   ${line.slice(0, process.stdout.columns - 4)}`)
+    else if (progress.lines === 1) say(line)
   },
   clear(): void {
     if (onTerminal) process.stdout.write('\r\x1b[K')

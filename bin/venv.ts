@@ -40,7 +40,7 @@ export async function ensureVenv(name: string, options: VenvOptions): Promise<st
     if (await works(folder)) return python
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder, { recursive: true })
-    onLine(`making a Python ${interpreter.version} environment in ${folder}`)
+    onLine(`making a Python ${interpreter.version} environment in ${folder} (the next time it is there)`)
     await makeVenv(interpreter, folder)
     await install(python, packages, onLine)
     await writeFile(finished(folder), '')

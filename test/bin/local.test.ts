@@ -179,3 +179,12 @@ t.test('for a person it prints lines that work when they are pasted into Python'
   child.kill('SIGINT')
   t.match(await ended, { code: 0 })
 })
+
+t.test('without a Python it says what to install', async (t) => {
+  const home = await temporaryFolder(t)
+  const nothing = { PATH: home, HOME: home, PYENV_ROOT: undefined }
+  t.match(await rexec(t, ['local', '--state', join(home, 'state'), '--port', '0'], nothing).ended, {
+    code: 1,
+    stderr: /^rexec: No usable Python was found\. Install Python 3\.9 or newer/,
+  })
+})

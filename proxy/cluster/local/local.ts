@@ -66,6 +66,8 @@ export async function createLocalCluster(options: LocalClusterOptions): Promise<
     if (servers.get(folder) === starting) servers.delete(folder)
   }
 
+  const warn = (error: Error) => logger.warn({ err: error }, 'a server that has ended could not be removed')
+
   return {
     kind: 'local',
 
@@ -98,7 +100,9 @@ export async function createLocalCluster(options: LocalClusterOptions): Promise<
       servers.set(folder, starting)
       try {
         const local = await starting
-        void local.ended.then(() => setTimeout(() => clear(folder, starting), keepSeconds * 1000).unref())
+        void local.ended.then(() => {
+          setTimeout(() => clear(folder, starting).catch(warn), keepSeconds * 1000).unref()
+        })
         return local.status()
       } catch (error) {
         servers.delete(folder)

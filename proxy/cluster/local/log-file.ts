@@ -31,13 +31,11 @@ export class LogFile {
   write(line: string): void {
     if (this.#ended) return
     const text = `${redact(line)}\n`
-    const bytes = Buffer.byteLength(text)
-    if (this.#bytes + bytes > this.#maxBytes && this.#bytes > 0) {
-      renameSync(this.#path, `${this.#path}.1`)
-      this.#bytes = 0
+    try {
+      this.#append(text)
+    } catch {
+      // A full disk must not end the service; those who follow still see the line.
     }
-    appendFileSync(this.#path, text, { mode: 0o600 })
-    this.#bytes += bytes
     for (const follower of this.#followers) {
       follower.lines.push(text.slice(0, -1))
       if (follower.lines.length > this.#maxLag) {
@@ -46,6 +44,16 @@ export class LogFile {
       }
     }
     this.#changes.notify()
+  }
+
+  #append(text: string): void {
+    const bytes = Buffer.byteLength(text)
+    if (this.#bytes + bytes > this.#maxBytes && this.#bytes > 0) {
+      renameSync(this.#path, `${this.#path}.1`)
+      this.#bytes = 0
+    }
+    appendFileSync(this.#path, text, { mode: 0o600 })
+    this.#bytes += bytes
   }
 
   /** Nothing more will be written: followers come to their end. */

@@ -150,7 +150,8 @@ export class Replica {
     if (who === 'worker') readLines(child.stdout!, (line) => onLine(`worker: ${line}`))
     readLines(child.stderr!, (line) => onLine(`${who}: ${line}`))
     child.stdin?.on('error', () => undefined)
-    if (child.pid) void recordGroup(stateFolder, child.pid)
+    // Without the record, all that is lost is the cleaning up after a kill -9 where there is no /proc.
+    if (child.pid) recordGroup(stateFolder, child.pid).catch((error) => onLine(`${who}: ${error.message}`))
     const exited = Promise.withResolvers<string>()
     const closed = Promise.withResolvers<string>()
     const how = (code: number | null, signal: NodeJS.Signals | null) =>

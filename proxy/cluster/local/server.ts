@@ -43,7 +43,9 @@ export class LocalServer {
     const { replicas } = options.server
     this.#replicas = Array.from({ length: replicas }, (_, index) => this.#startReplica(index + 1))
     this.ended = Promise.all(this.#replicas.map((replica) => replica.ended)).then(async () => {
-      await rm(credentialIn(options.folder), { force: true })
+      await rm(credentialIn(options.folder), { force: true }).catch((error: Error) =>
+        this.log.write(error.message),
+      )
       this.log.end()
       this.changes.notify()
     })

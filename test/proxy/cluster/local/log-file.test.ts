@@ -53,3 +53,11 @@ t.test('a slow follower is told what it missed', async (t) => {
   t.match(rest, [/^… 90 lines left out/, '90'])
   t.equal(rest.length, 11)
 })
+
+t.test('a disk that cannot be written does not end the service', async (t) => {
+  const log = new LogFile(join(await temporaryFolder(t), 'no/such/folder/x.log'))
+  const lines = collect(log.read(true, never))
+  log.write('one')
+  log.end()
+  t.same(await lines, ['one'])
+})
