@@ -30,14 +30,17 @@ async function start(t: Test, options: Omit<TestServerOptions, 'brokers'>) {
   return { broker, server }
 }
 
-function fresh(t: Test, ...requirements: string[]): Partial<AgentSettings> {
-  return { environmentsFolder: t.testdir(), environmentDigest: digestOf(t.name), requirements }
+/** Settings for an environment that no other test has, in `folder`. */
+function fresh(folder: string, ...requirements: string[]): Partial<AgentSettings> {
+  return {
+    environmentsFolder: join(folder, 'environments'),
+    environmentDigest: digestOf(folder),
+    requirements,
+  }
 }
 
-/** An executable of this name in a folder of its own; returns the PATH with it. */
-async function program(t: Test, name: string, script: string): Promise<string> {
-  const folder = join(t.testdir(), 'bin')
-  await mkdir(folder)
+/** Puts an executable of this name into the folder; returns the PATH with it. */
+async function program(folder: string, name: string, script: string): Promise<string> {
   await writeFile(join(folder, name), script)
   await chmod(join(folder, name), 0o755)
   return `${folder}${delimiter}${plain}`
@@ -52,7 +55,7 @@ for (const installer of ['pip', 'uv']) {
   t.test(
     `${installer} installs requirements and dill; progress is told; what is broken is made anew`,
     async (t) => {
-      const settings = fresh(t, TINY)
+      const settings = fresh(t.testdir(), TINY)
       const folder = join(settings.environmentsFolder!, settings.environmentDigest!)
       await mkdir(join(folder, 'bin'), { recursive: true }) // as an interrupted installation leaves it
       await writeFile(join(folder, 'bin', 'python'), 'not a Python')
@@ -90,7 +93,10 @@ t.test('a function finds the environment’s programs and packages', async (t) =
 })
 
 t.test('requirements that name a dill get that one', async (t) => {
-  const server = await ServerCalls.start({ settings: fresh(t, 'dill==0.3.9'), env: { PATH: await withUv() } })
+  const server = await ServerCalls.start({
+    settings: fresh(t.testdir(), 'dill==0.3.9'),
+    env: { PATH: await withUv() },
+  })
   t.teardown(() => server.close())
   const { result } = await server.run('def f():\n  import dill\n  return dill.__version__')
   t.equal(result, '0.3.9')
@@ -98,7 +104,7 @@ t.test('requirements that name a dill get that one', async (t) => {
 
 t.test('a failed installation: state, exit code 1, and the installer’s own words', async (t) => {
   const { broker, server } = await start(t, {
-    settings: fresh(t, 'no-such-package-of-rexec==1.0'),
+    settings: fresh(t.testdir(), 'no-such-package-of-rexec==1.0'),
     env: { PATH: await withUv() },
   })
   const [exitCode] = await once(server.agent, 'exit')
@@ -113,8 +119,9 @@ t.test('a failed installation: state, exit code 1, and the installer’s own wor
 })
 
 t.test('a requirement that would be an option or a shell command is a bad requirement', async (t) => {
+  const folder = t.testdir()
   for (const requirement of ['--target=/tmp', '-r/etc/passwd', 'x; touch pwned', '$(touch pwned)']) {
-    const settings = { ...fresh(t, requirement), environmentDigest: digestOf(requirement) }
+    const settings = { ...fresh(folder, requirement), environmentDigest: digestOf(requirement) }
     const { broker, server } = await start(t, { settings, env: { PATH: await withUv() } })
     await once(server.agent, 'exit')
     t.match(await broker.state('failed'), '[install_failed]', requirement)
@@ -123,7 +130,7 @@ t.test('a requirement that would be an option or a shell command is a bad requir
 })
 
 t.test('two servers with one environment install it once', async (t) => {
-  const settings = fresh(t, TINY)
+  const settings = fresh(t.testdir(), TINY)
   const env = { PATH: await withUv() }
   const servers = await Promise.all([start(t, { settings, env }), start(t, { settings, env })])
   await Promise.all(servers.map(({ broker }) => broker.state('ready')))
@@ -143,19 +150,16 @@ t.test('another Python than the settings say is python_missing', async (t) => {
 
 t.test('no uv, no ensurepip: the sentence says what to install', async (t) => {
   const folder = t.testdir({ 'ensurepip.py': 'raise ModuleNotFoundError("hidden", name="ensurepip")' })
-  const settings = { ...fresh(t, TINY), environmentsFolder: join(folder, 'environments') }
+  const settings = fresh(folder, TINY)
   const { broker, server } = await start(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
   await once(server.agent, 'exit')
   t.match(await broker.state('failed'), /ensurepip is missing.*python3-venv/)
 })
 
 t.test('installSeconds ends an installer that hangs, and what it has started', async (t) => {
-  const PATH = await program(t, 'uv', '#!/bin/sh\necho waiting for $$\nsleep 1000\n')
-  const settings = {
-    ...fresh(t, TINY),
-    environmentsFolder: join(t.testdirName, 'environments'),
-    installSeconds: 1,
-  }
+  const folder = t.testdir()
+  const PATH = await program(folder, 'uv', '#!/bin/sh\necho waiting for $$\nsleep 1000\n')
+  const settings = { ...fresh(folder, TINY), installSeconds: 1 }
   const { broker, server } = await start(t, { settings, env: { PATH } })
   await once(server.agent, 'exit')
   t.match(await broker.state('failed'), 'not done after 1 seconds')
@@ -164,8 +168,9 @@ t.test('installSeconds ends an installer that hangs, and what it has started', a
 })
 
 t.test('an agent that is killed ends the installation', async (t) => {
-  const PATH = await program(t, 'uv', '#!/bin/sh\necho waiting\nsleep 1000\n')
-  const settings = { ...fresh(t, TINY), environmentsFolder: join(t.testdirName, 'environments') }
+  const folder = t.testdir()
+  const PATH = await program(folder, 'uv', '#!/bin/sh\necho waiting\nsleep 1000\n')
+  const settings = { ...fresh(folder, TINY) }
   const { broker, server } = await start(t, { settings, env: { PATH } })
   await broker.seen(([, json]) => !!json?.includes('waiting'))
   const exited = once(server.worker!, 'exit')
@@ -174,16 +179,13 @@ t.test('an agent that is killed ends the installation', async (t) => {
 })
 
 t.test('passwords of the index: not in arguments, logs or messages', async (t) => {
+  const folder = t.testdir()
   const PATH = await program(
-    t,
+    folder,
     'uv',
     '#!/bin/sh\ncase "$*" in *s3cret-pass*) echo LEAK;; esac\necho "index $UV_DEFAULT_INDEX"\nexit 1\n',
   )
-  const settings = {
-    ...fresh(t, TINY),
-    environmentsFolder: join(t.testdirName, 'environments'),
-    indexUrl: 'https://me:s3cret-pass@example.org/simple',
-  }
+  const settings = { ...fresh(folder, TINY), indexUrl: 'https://me:s3cret-pass@example.org/simple' }
   const { broker, server } = await start(t, { settings, env: { PATH } })
   await once(server.agent, 'exit')
   const all = [...server.log, ...messages(broker)].join('\n')
@@ -193,12 +195,13 @@ t.test('passwords of the index: not in arguments, logs or messages', async (t) =
 })
 
 t.test('progress lines are short and without control characters', async (t) => {
+  const folder = t.testdir()
   const PATH = await program(
-    t,
+    folder,
     'uv',
     '#!/bin/sh\nprintf "\\033[1mbold\\033[0m 10%%\\rnow \\001this\\n%0500d\\n\\n"\nexit 1\n',
   )
-  const settings = { ...fresh(t, TINY), environmentsFolder: join(t.testdirName, 'environments') }
+  const settings = { ...fresh(folder, TINY) }
   const { broker, server } = await start(t, { settings, env: { PATH } })
   await once(server.agent, 'exit')
   const told = messages(broker)
@@ -208,7 +211,7 @@ t.test('progress lines are short and without control characters', async (t) => {
 
 t.test('systemSitePackages shows the packages of the image', async (t) => {
   const folder = t.testdir()
-  const settings = { ...fresh(t), environmentsFolder: join(folder, 'environments'), systemSitePackages: true }
+  const settings = { ...fresh(folder), systemSitePackages: true }
   const server = await ServerCalls.start({ settings, env: { PATH: await withUv() } })
   t.teardown(() => server.close())
   const { result } = await server.run('def f(): return open(__import__("sys").prefix + "/pyvenv.cfg").read()')
