@@ -4,7 +4,7 @@ import { version } from '../../common/version.ts'
 import type { App } from '../app.ts'
 
 const DESCRIPTION = `Runs Python functions of JupyterHub users in servers of their own.
-Show your token as "Authorization: Bearer <token>".`
+Show your token in the header \`Authorization: Bearer TOKEN\`.`
 
 /** Scripts and styles come from here alone; Swagger UI sets styles on elements. */
 const POLICY = {
