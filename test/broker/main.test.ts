@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import t, { type Test } from 'tap'
+import { createSigner, generateSigningKey } from '../../common/tokens.ts'
+import { unpickle } from '../support/unpickle.ts'
+import { ZmtpPeer } from '../support/zmtp-peer.ts'
+
+const REXEC = join(import.meta.dirname, '../../bin/rexec.ts')
+
+interface Line {
+  msg: string
+  clientAddress: string
+  serverAddress: string
+  admin: { port: number }
+}
+
+async function start(t: Test, settings: object = {}) {
+  const signer = await createSigner(await generateSigningKey())
+  const any = { host: '127.0.0.1', port: 0 }
+  const folder = t.testdir({
+    'keys.json': JSON.stringify(signer.publicKeys),
+    credential: 'secret-of-brokers\n',
+    'settings.yaml': JSON.stringify({
+      clients: any,
+      servers: any,
+      admin: any,
+      proxy: { url: 'http://127.0.0.1:9', credentialFile: join(t.testdirName, 'credential') },
+      publicKeysFile: join(t.testdirName, 'keys.json'),
+      ...settings,
+    }),
+  })
+  const child = spawn(process.execPath, [REXEC, 'broker', '--settings', join(folder, 'settings.yaml')])
+  t.teardown(() => child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const next = async (msg: string): Promise<Line> => {
+    for (;;) {
+      const { value, done } = await lines.next()
+      if (done) throw new Error(`the broker ended before it said: ${msg}`)
+      const line = JSON.parse(value)
+      if (line.msg === msg) return line
+    }
+  }
+  return { child, signer, next, listening: await next('broker listens') }
+}
+
+async function exit(child: ChildProcess): Promise<unknown> {
+  const [code] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode]
+  return code
+}
+
+t.test('SIGTERM lets running calls end, refuses new ones, then ends with 0', async (t) => {
+  const { child, signer, next, listening } = await start(t)
+  const exec = (await signer.sign('exec', { user: 'alice' }, 60)).token
+  const credential = (await signer.sign('server', { user: 'alice', server: 'default' }, 60)).token
+  const server = await ZmtpPeer.connect(listening.serverAddress)
+  server.send('READY', '1', credential, '{"concurrency":1,"state":"ready"}')
+  await server.next()
+  const client = await ZmtpPeer.connect(listening.clientAddress)
+  client.send('', exec, 'f', 'a')
+  const [, id] = await server.texts()
+  client.send('other', '', exec, 'f', 'waits')
+
+  const metrics = await fetch(`http://127.0.0.1:${listening.admin.port}/metrics`)
+  t.match(await metrics.text(), /^rexec_broker_servers 1$/m)
+
+  child.kill('SIGTERM')
+  await next('broker stops')
+  const [, , waited] = await client.next()
+  t.match(await unpickle(waited!), { details: { code: 'broker_stopping' } })
+  client.send('', exec, 'f', 'new')
+  const [, refused] = await client.next()
+  t.match(await unpickle(refused!), { details: { code: 'broker_stopping' } })
+  server.send('EVENT', id!, 'final', 'done')
+  t.same(await client.texts(), ['', 'done'])
+  t.equal(await exit(child), 0)
+  await Promise.all([client.closed, server.closed])
+})
+
+t.test('a call that does not end in time is told so', async (t) => {
+  const { child, signer, listening } = await start(t, { drainSeconds: 0.2 })
+  const exec = (await signer.sign('exec', { user: 'alice' }, 60)).token
+  const credential = (await signer.sign('server', { user: 'alice', server: 'default' }, 60)).token
+  const server = await ZmtpPeer.connect(listening.serverAddress)
+  server.send('READY', '1', credential, '{"concurrency":1,"state":"ready"}')
+  await server.next()
+  const client = await ZmtpPeer.connect(listening.clientAddress)
+  client.send('', exec, 'f', 'a')
+  await server.next()
+  child.kill('SIGTERM')
+  const [, payload] = await client.next()
+  t.match(await unpickle(payload!), { details: { code: 'broker_stopping' } })
+  t.equal(await exit(child), 0)
+})
+
+t.test('a wrong setting stops the start with its name', async (t) => {
+  const path = t.testdir({ 'settings.yaml': 'clients: { prot: 1 }\nqueue: { max: 0 }' })
+  const child = spawn(process.execPath, [REXEC, 'broker', '--settings', join(path, 'settings.yaml')])
+  let said = ''
+  child.stderr.on('data', (chunk) => {
+    said += chunk
+  })
+  t.not(await exit(child), 0)
+  t.match(said, 'clients.prot: no such setting')
+  t.match(said, 'queue.max')
+})
