@@ -3,8 +3,8 @@ import { findPythons, probePython } from '../proxy/cluster/local/pythons.ts'
 /** The unmodified client from PyPI, and what it imports but does not declare. */
 export const CLIENT = ['scidx-rexec==0.1.0', 'requests==2.32.5']
 
-/** What its pinned packages have wheels for, the best first. */
-const CLIENT_PYTHONS = ['3.12', '3.13', '3.11', '3.10', '3.9']
+/** What its pinned packages have wheels for, the best first. (Its dxspaces wants numpy 1, whose last wheels are for 3.12.) */
+export const CLIENT_PYTHONS = ['3.12', '3.11', '3.10', '3.9']
 
 /** python3, unless the client cannot be installed for its version and there is another one. */
 export async function choosePython(): Promise<string> {

@@ -225,8 +225,12 @@ export class RexecError extends Error {
   }
 }
 
-/** The text for a reader: what exactly was wrong, then what to do, then the code to search for. */
+/**
+ * The text for a reader: what exactly was wrong, then what to do, then the code to search for. A detail that is such a
+ * text of this code already, as the message of a failed server is, stays as it is.
+ */
 export function sentence(code: ErrorCode, detail?: string): string {
+  if (detail?.endsWith(`[${code}]`)) return detail
   const { says } = errorTable[code]
   return detail ? `${detail} ${says} [${code}]` : `${says} [${code}]`
 }

@@ -3,7 +3,7 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder } from '../bin/folders.ts'
-import { clientPython, clients } from './support/clients.ts'
+import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
 import { findLeftovers } from './support/processes.ts'
 import { type Counts, reportTap } from './support/tap-report.ts'
 
@@ -39,13 +39,20 @@ function say(line: string): void {
 /** Makes the clients' environments beforehand, all at once: within a test the time for it would count. */
 async function makeClients(): Promise<void> {
   say(`Python environments are kept in ${cacheFolder('venvs')}; missing ones are made now (a minute, once).`)
-  const makings = clients.map(async (client) => {
-    await clientPython(client).then(
-      () => say(`  ${client.name}`),
-      (error: Error) => say(`  ${client.name} cannot be had: ${error.message}`),
+  const versions = Object.entries(await clientPythons())
+  const makings: [name: string, making: Promise<string>][] = [
+    ...clients.map((client) => [client.name, clientPython(client)] as [string, Promise<string>]),
+    ...versions.map(
+      ([version, path]) =>
+        [`${client.name}, Python ${version}`, clientOn(version, path)] as [string, Promise<string>],
+    ),
+  ]
+  for (const [name, making] of makings) {
+    await making.then(
+      () => say(`  ${name}`),
+      (error: Error) => say(`  ${name} cannot be had: ${error.message}`),
     )
-  })
-  await Promise.all(makings)
+  }
 }
 
 /** With everything goes the coverage, whose floor is in package.json; a part cannot reach it. */

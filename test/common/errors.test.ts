@@ -12,7 +12,9 @@ t.test('every error has a status and a sentence that says what to do', async (t)
 t.test('a sentence holds the detail, the advice and the code to search for', async (t) => {
   const { says } = errorTable.name_invalid
   t.equal(sentence('name_invalid'), `${says} [name_invalid]`)
-  t.equal(sentence('name_invalid', 'It is long.'), `It is long. ${says} [name_invalid]`)
+  const whole = sentence('name_invalid', 'It is long.')
+  t.equal(whole, `It is long. ${says} [name_invalid]`)
+  t.equal(sentence('name_invalid', whole), whole, 'and says it once')
 })
 
 t.test('an error carries what an answer needs', async (t) => {

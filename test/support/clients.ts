@@ -1,5 +1,6 @@
-import { CLIENT, choosePython } from '../../bin/client.ts'
+import { CLIENT, CLIENT_PYTHONS, choosePython } from '../../bin/client.ts'
 import { ensureVenv } from '../../bin/venv.ts'
+import { findPythons } from '../../proxy/cluster/local/pythons.ts'
 
 export interface Client {
   /** As PyPI has it. */
@@ -39,4 +40,29 @@ export async function findClient(client: Client): Promise<{ python: string; skip
   } catch (error) {
     return { python: '', skip: (error as Error).message }
   }
+}
+
+/**
+ * What scidx-rexec needs on a Python for which its own pins have no wheels: all that it imports, with a later numpy than
+ * dxspaces declares.
+ */
+const WITHOUT_DEPENDENCIES = [
+  '--no-deps',
+  ...CLIENT,
+  ...['dill==0.4.0', 'pyzmq==26.4.0', 'packaging==25.0', 'dxspaces==0.0.8', 'numpy==2.3.4'],
+  ...['urllib3==2.5.0', 'idna==3.10', 'certifi==2025.6.15', 'charset-normalizer==3.4.2'],
+  ...['pydantic==2.12.3', 'pydantic-core==2.41.4', 'annotated-types==0.7.0'],
+  ...['typing-extensions==4.15.0', 'typing-inspection==0.4.2'],
+]
+
+/** Pythons with which the newest client can be used here, version -> interpreter; one for 3.14 has no wheels of its pyzmq. */
+export async function clientPythons(): Promise<Record<string, string>> {
+  const found = Object.entries(await findPythons(process.env))
+  return Object.fromEntries(found.filter(([version]) => [...CLIENT_PYTHONS, '3.13'].includes(version)))
+}
+
+/** The newest client on one of them. @throws Problem as clientPython */
+export function clientOn(version: string, interpreter: string): Promise<string> {
+  const packages = CLIENT_PYTHONS.includes(version) ? CLIENT : WITHOUT_DEPENDENCIES
+  return ensureVenv(client.venv, { python: interpreter, packages })
 }
