@@ -5,36 +5,33 @@ import { alternate, ratio, type Summary, summarize } from './rounds.ts'
 import { bytes, figure, table } from './table.ts'
 import { usage } from './usage.ts'
 
-/** One size of arguments: how much is on its way at once and how often. */
+/** One size of arguments, and how many calls are on their way at once. */
 export interface Case {
   bytes: number
   window: number
-  calls: number
-  warmUp: number
   /** The ratio to zmq_proxy to reach on quiet cores; for a latency at most this, else at least. */
   aim: number
   latency?: boolean
 }
 
-/** Counts that make a round last about a second. */
 export const CASES: Case[] = [
-  { bytes: 64, window: 1, calls: 5000, warmUp: 500, aim: 0.6, latency: true },
-  { bytes: 64, window: 128, calls: 150_000, warmUp: 5000, aim: 0.75 },
-  { bytes: 1024, window: 128, calls: 100_000, warmUp: 5000, aim: 1 },
-  { bytes: 64 * 1024, window: 32, calls: 12_000, warmUp: 500, aim: 1 },
-  { bytes: 1024 * 1024, window: 8, calls: 1000, warmUp: 50, aim: 0.9 },
-  { bytes: 100 * 1024 * 1024, window: 2, calls: 6, warmUp: 1, aim: 1.3 },
+  { bytes: 64, window: 1, aim: 0.6, latency: true },
+  { bytes: 64, window: 128, aim: 0.75 },
+  { bytes: 1024, window: 128, aim: 1 },
+  { bytes: 64 * 1024, window: 32, aim: 1 },
+  { bytes: 1024 * 1024, window: 8, aim: 0.9 },
+  { bytes: 100 * 1024 * 1024, window: 2, aim: 1.3 },
 ]
 
-export const QUICK_CASES: Case[] = CASES.map((each) => ({
-  ...each,
-  calls: Math.max(2, Math.floor(each.calls / 100)),
-  warmUp: Math.floor(each.warmUp / 100),
-}))
+/** Milliseconds of a round, and before it of calls that do not count. */
+export interface Duration {
+  warmUp: number
+  round: number
+}
 
 /** Figures of one case: calls per second (latency: microseconds) of each peer. */
 export interface CaseResult extends Case {
-  peers: Record<string, Summary & { cpuMicrosecondsPerCall?: number }>
+  peers: Record<string, Summary & { cpuMicrosecondsPerCall: number }>
   /** rexec to zmq_proxy. */
   ratio: Summary
 }
@@ -50,7 +47,12 @@ export interface BrokerResult {
 /** Measures rexec's broker against zmq_proxy and, with `all`, the naive ones. `python` is a venv's with pyzmq. */
 export async function measureBroker(
   python: string,
-  { cases, rounds, all, say }: { cases: Case[]; rounds: number; all: boolean; say(text: string): void },
+  {
+    duration,
+    rounds,
+    all,
+    say,
+  }: { duration: Duration; rounds: number; all: boolean; say(text: string): void },
 ): Promise<BrokerResult> {
   const native = await buildNative(python)
   const secrets = await makeSecrets()
@@ -59,9 +61,9 @@ export async function measureBroker(
     peers.push(await startZmqProxy(native, secrets), await startRexec(secrets))
     if (all) peers.push(await startZeromqJs(secrets), await startPyzmq(python, secrets))
     const results: CaseResult[] = []
-    for (const each of cases) {
+    for (const each of CASES) {
       say(`broker, ${bytes(each.bytes)}, window ${each.window}`)
-      results.push(await measureCase(native, peers, each, rounds))
+      results.push(await measureCase(native, peers, each, duration, rounds))
     }
     const peakMiB: Record<string, number> = {}
     for (const { name, pid } of peers) peakMiB[name] = (await usage(pid))?.peakMiB ?? Number.NaN
@@ -72,41 +74,54 @@ export async function measureBroker(
 }
 
 /** Runs `rounds` rounds of a case over all peers, after one that does not count. */
-async function measureCase(native: Native, peers: Peer[], each: Case, rounds: number): Promise<CaseResult> {
-  const cpu: Record<string, number> = {}
+async function measureCase(
+  native: Native,
+  peers: Peer[],
+  each: Case,
+  duration: Duration,
+  rounds: number,
+): Promise<CaseResult> {
+  const costs = new Map(peers.map(({ name }) => [name, { cpuSeconds: 0, calls: 0 }]))
   const contender = (peer: Peer) => async () => {
     const before = await usage(peer.pid)
-    const load = await runLoad(native, peer, each)
+    const load = await runLoad(native, peer, each, duration)
     const after = await usage(peer.pid)
-    if (before && after) cpu[peer.name] = (cpu[peer.name] ?? 0) + after.cpuSeconds - before.cpuSeconds
-    return each.latency ? load.median! : each.calls / load.seconds
+    const cost = costs.get(peer.name)!
+    cost.calls += load.calls + load.warmUp
+    cost.cpuSeconds += (after?.cpuSeconds ?? Number.NaN) - (before?.cpuSeconds ?? 0)
+    return each.latency ? load.median! : load.calls / load.seconds
   }
   const contenders = Object.fromEntries(peers.map((peer) => [peer.name, contender(peer)]))
   await alternate(1, contenders)
-  for (const name of Object.keys(cpu)) cpu[name] = 0
+  for (const cost of costs.values()) cost.cpuSeconds = cost.calls = 0
   const figures = await alternate(rounds, contenders)
-  const microseconds = (name: string) => (cpu[name]! / rounds / (each.calls + each.warmUp)) * 1e6
-  const summaries = Object.entries(figures).map(([name, list]) => [
+  const summaries = [...costs].map(([name, { cpuSeconds, calls }]) => [
     name,
-    { ...summarize(list), ...(name in cpu && { cpuMicrosecondsPerCall: microseconds(name) }) },
+    { ...summarize(figures[name]!), cpuMicrosecondsPerCall: (cpuSeconds / calls) * 1e6 },
   ])
   return { ...each, peers: Object.fromEntries(summaries), ratio: ratio(figures.rexec!, figures.zmq_proxy!) }
 }
 
-/** Seconds for all calls; at window 1 also the microseconds of single ones. */
-export async function runLoad(
-  native: Native,
-  peer: Peer,
-  each: Case,
-): Promise<{ seconds: number; median?: number; p95?: number }> {
-  const counts = [each.calls, each.bytes, each.window, each.warmUp].map(String)
+/** What native/load.c prints. */
+interface Load {
+  warmUp: number
+  calls: number
+  seconds: number
+  /** Microseconds of single calls, at window 1. */
+  median?: number
+  p95?: number
+}
+
+/** Puts a broker under load once. */
+export async function runLoad(native: Native, peer: Peer, each: Case, duration: Duration): Promise<Load> {
+  const numbers = [each.bytes, each.window, duration.warmUp, duration.round].map(String)
   const load: Child = startChild(
     native.load,
-    [peer.server, peer.clientAddress, peer.serverAddress, ...counts],
+    [peer.server, peer.clientAddress, peer.serverAddress, ...numbers],
     `${peer.secrets.join('\n')}\n`,
   )
   try {
-    return (await load.next()) as { seconds: number }
+    return (await load.next()) as Load
   } finally {
     await load.close()
   }
@@ -130,7 +145,7 @@ export function brokerTable({ cases, peakMiB }: BrokerResult): string {
     cases.map(({ bytes: size, window, peers }) => [
       `${bytes(size)}, window ${window}`,
       'µs/call',
-      ...names.map((name) => figure(peers[name]!.cpuMicrosecondsPerCall ?? Number.NaN)),
+      ...names.map((name) => figure(peers[name]!.cpuMicrosecondsPerCall)),
     ]),
   )
   const memory = names.map((name) => `${name} ${peakMiB[name]} MiB`).join(', ')

@@ -1,6 +1,8 @@
 /** The part of a .cpuprofile (V8's format, https://chromedevtools.github.io/devtools-protocol/v8/Profiler) we read. */
 export interface CpuProfile {
   nodes: { id: number; callFrame: { functionName: string; url: string; lineNumber: number } }[]
+  /** Microseconds of the monotonic clock. */
+  startTime: number
   samples: number[]
   /** Microseconds before each sample. */
   timeDeltas: number[]
@@ -15,11 +17,17 @@ export interface SelfTime {
   seconds: number
 }
 
-/** Time spent in each function itself (without what it calls), longest first. */
-export function selfTimes({ nodes, samples, timeDeltas }: CpuProfile): SelfTime[] {
+/**
+ * Time spent in each function itself (without what it calls), longest first; what was before `since` (microseconds of
+ * the monotonic clock) does not count.
+ */
+export function selfTimes({ nodes, startTime, samples, timeDeltas }: CpuProfile, since = 0): SelfTime[] {
   const byId = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
   const totals = new Map<string, SelfTime>()
+  let time = startTime
   samples.forEach((id, index) => {
+    time += timeDeltas[index]!
+    if (time < since) return
     const { functionName, url, lineNumber } = byId.get(id)!
     const place = url ? ` ${shortened(url)}:${lineNumber + 1}` : ''
     const name = `${functionName || '(anonymous)'}${place}`

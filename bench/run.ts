@@ -2,7 +2,7 @@
  * `npm run bench`: speed as ratios to peers in the same run; docs/developer/performance.md says how to read it.
  *
  *   --only broker|stack   one half
- *   --quick               a hundredth of the calls, one round: whether it works, not how fast
+ *   --quick               tiny counts, one round: whether it works, not how fast
  *   --rounds N            rounds that count (default 5)
  *   --peers               also the naive brokers on zeromq.js and pyzmq
  *   --json                the result on stdout instead of tables
@@ -13,13 +13,16 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Problem } from '../bin/problem.ts'
 import { ensureVenv } from '../bin/venv.ts'
-import { type BrokerResult, brokerTable, CASES, measureBroker, QUICK_CASES } from './broker.ts'
+import { type BrokerResult, brokerTable, type Duration, measureBroker } from './broker.ts'
 import { type Facts, machineFacts } from './facts.ts'
 import { runProgram, say } from './program.ts'
 import { measureStack, type StackResult, stackTable } from './stack.ts'
 import { VENV } from './venv.ts'
 
 const HALVES = ['broker', 'stack']
+const FULL: Duration = { warmUp: 100, round: 1000 }
+const QUICK: Duration = { warmUp: 5, round: 20 }
+/** Of the stack's calls. */
 const QUICK_SHARE = 0.01
 
 interface Result {
@@ -48,8 +51,8 @@ await runProgram(async () => {
   const python = await ensureVenv(VENV.name, { packages: VENV.packages, onLine: say })
   const result: Result = { facts: await machineFacts() }
   if (options.only !== 'stack') {
-    const cases = options.quick ? QUICK_CASES : CASES
-    result.broker = await measureBroker(python, { cases, rounds, all: options.peers, say })
+    const duration = options.quick ? QUICK : FULL
+    result.broker = await measureBroker(python, { duration, rounds, all: options.peers, say })
   }
   if (options.only !== 'broker') {
     say('stack')

@@ -1,13 +1,14 @@
 /*
  * Load generator for a broker: one client and one server in one process, each a DEALER socket on a thread of its own.
  *
- *   load echo|rexec CLIENT_ADDRESS SERVER_ADDRESS CALLS BYTES WINDOW WARM_UP < SECRETS
+ *   load echo|rexec CLIENT_ADDRESS SERVER_ADDRESS BYTES WINDOW WARM_UP DURATION < SECRETS
  *
  * The client keeps WINDOW calls ["", token, function, arguments of BYTES] on their way; the server (echo.c, rexec.c)
- * answers each with its arguments. The clock runs over CALLS calls after WARM_UP calls that do not count.
+ * answers each with its arguments. Calls are begun for DURATION milliseconds, after WARM_UP milliseconds that do not
+ * count; the clock runs until the last one is answered.
  * SECRETS are the token and (rexec) the server credential, a line each: a process list shows neither.
  *
- * The result is a line of JSON on stdout: seconds in all, and at WINDOW 1 the microseconds of single calls.
+ * The result is a line of JSON on stdout: numbers of calls, seconds, and at WINDOW 1 the microseconds of single calls.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ enum {
   KNOCK = 64,             /* bytes */
   KNOCKS = 100,           /* at most, until the server is there */
   KNOCK_TIMEOUT = 100,    /* milliseconds */
-  ANSWER_TIMEOUT = 60000  /* milliseconds */
+  ANSWER_TIMEOUT = 60000, /* milliseconds */
+  MAX_LATENCIES = 1 << 20
 };
 
 struct client {
@@ -79,14 +81,22 @@ static void knock(struct client *client) {
   client->size = size;
 }
 
-/* Makes `calls` calls, `window` at a time. `took`, if there, gets the seconds of each call. */
-static void run(struct client *client, int calls, int window, double *took) {
-  for (int sent = 0, got = 0; got < calls; got++) {
-    double begin = now();
-    while (sent < calls && sent - got < window) call(client), sent++;
+/*
+ * Makes calls for so many milliseconds, `window` at a time; gives their number when all are answered. `took`, if
+ * there, gets the seconds of each of the first MAX_LATENCIES.
+ */
+static int run(struct client *client, int window, int milliseconds, double *took) {
+  int sent = 0, got = 0;
+  double begin = now(), end = begin + milliseconds / 1e3;
+  do {
+    while (begin < end && sent - got < window) call(client), sent++;
+    if (sent == got) break;
     if (!answered(client)) fail("client", "an answer is wrong or does not come");
-    if (took) took[got] = now() - begin;
-  }
+    double done = now();
+    if (took && got < MAX_LATENCIES) took[got] = done - begin;
+    begin = done;
+  } while (++got);
+  return got;
 }
 
 static int ascending(const void *a, const void *b) {
@@ -101,14 +111,14 @@ static void secret(char target[MAX_SECRET]) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 8) fail("usage", "echo|rexec CLIENT_ADDRESS SERVER_ADDRESS CALLS BYTES WINDOW WARM_UP");
+  if (count != 8) fail("usage", "echo|rexec CLIENT_ADDRESS SERVER_ADDRESS BYTES WINDOW WARM_UP DURATION");
   int rexec = strcmp(arguments[1], "rexec") == 0;
-  int calls = atoi(arguments[4]), window = atoi(arguments[6]), warm_up = atoi(arguments[7]);
+  int window = atoi(arguments[5]), warm_up = atoi(arguments[6]), duration = atoi(arguments[7]);
   static struct client client;
   static struct server server;
   pthread_t thread;
 
-  client.size = strtoull(arguments[5], NULL, 10);
+  client.size = strtoull(arguments[4], NULL, 10);
   client.arguments = malloc(client.size);
   memset(client.arguments, 7, client.size);
   memset(client.function, 1, FUNCTION);
@@ -122,14 +132,15 @@ int main(int count, char **arguments) {
   pthread_create(&thread, NULL, rexec ? rexec_server : echo_server, &server);
 
   knock(&client);
-  run(&client, warm_up, window, NULL);
-  double *took = window == 1 ? calloc(calls, sizeof *took) : NULL;
+  int before = run(&client, window, warm_up, NULL);
+  double *took = window == 1 ? calloc(MAX_LATENCIES, sizeof *took) : NULL;
   double begin = now();
-  run(&client, calls, window, took);
-  printf("{\"seconds\":%.6f", now() - begin);
+  int calls = run(&client, window, duration, took);
+  printf("{\"warmUp\":%d,\"calls\":%d,\"seconds\":%.6f", before, calls, now() - begin);
   if (took) {
-    qsort(took, calls, sizeof *took, ascending);
-    printf(",\"median\":%.1f,\"p95\":%.1f", took[calls / 2] * 1e6, took[calls * 95 / 100] * 1e6);
+    int count = calls < MAX_LATENCIES ? calls : MAX_LATENCIES;
+    qsort(took, count, sizeof *took, ascending);
+    printf(",\"median\":%.1f,\"p95\":%.1f", took[count / 2] * 1e6, took[count * 95 / 100] * 1e6);
   }
   printf("}\n");
 

@@ -12,9 +12,15 @@ const frames: [functionName: string, url: string, group: Group][] = [
   ['(idle)', '', 'idle'],
 ]
 
+const nodes = frames.map(([functionName, url], id) => ({
+  id,
+  callFrame: { functionName, url, lineNumber: 9 },
+}))
+
 t.test('self times are summed by function and grouped', async (t) => {
   const times = selfTimes({
-    nodes: frames.map(([functionName, url], id) => ({ id, callFrame: { functionName, url, lineNumber: 9 } })),
+    nodes,
+    startTime: 0,
     samples: [0, 0, 1, 2, 3, 4, 5, 6, 7],
     timeDeltas: [2e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6],
   })
@@ -24,4 +30,11 @@ t.test('self times are summed by function and grouped', async (t) => {
     frames.map(([, , group]) => group),
   )
   t.same(groupTimes(times)[0], ['ours', 3])
+})
+
+t.test('what was before the load does not count', async (t) => {
+  const times = selfTimes({ nodes, startTime: 5e6, samples: [0, 1], timeDeltas: [1e6, 1e6] }, 6.5e6)
+  t.same(times, [
+    { group: 'node net', name: 'onStreamRead node:internal/stream_base_commons:10', seconds: 1 },
+  ])
 })
