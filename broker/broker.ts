@@ -4,6 +4,7 @@ import { MAX_PART } from '../common/protocol.ts'
 import { createVerifier, type PublicKeys } from '../common/tokens.ts'
 import { type ClientContext, ClientSession } from './client.ts'
 import { Inquiry } from './inquiry.ts'
+import { LimitedLog } from './limited-log.ts'
 import { BrokerMetrics } from './metrics.ts'
 import { type Identify, Prover } from './prover.ts'
 import { Router } from './router.ts'
@@ -45,6 +46,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const { settings, publicKeys, identify, logger, registry } = options
   const { clients, servers, connections, messages, buffers, queue } = settings
   const budget: Budget = { used: 0 }
+  const limitedLog = new LimitedLog(logger)
   const sessions = new Set<ServerSession>()
   const welcome = () => [...sessions].filter((session) => session.isWelcome)
   const metrics = new BrokerMetrics(registry, {
@@ -75,6 +77,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     prover: new Prover(verify, identify, settings),
     metrics,
     logger,
+    limitedLog,
     budget,
     outBytes: buffers.connectionBytes,
     lingerTime,
@@ -84,13 +87,14 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     ...clients,
     limits,
     open: (connection) => new ClientSession(connection, clientContext),
-    refused: (address, limit) => logger.warn({ address, limit }, 'client connection refused'),
+    refused: (address, limit) => limitedLog.warn('client connection refused', limit, { address }),
   })
   const serverContext: ServerContext = {
     router,
     verify,
     metrics,
     logger,
+    limitedLog,
     maxConcurrency: servers.maxConcurrency,
     maxEventBytes: messages.maxBytes,
     handshakeTime: limits.handshakeTime,
@@ -104,7 +108,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     ...servers,
     limits: { ...limits, maxMessageBytes: MAX_PART + SERVER_MESSAGE_EXTRA },
     open: (connection) => new ServerSession(connection, serverContext),
-    refused: (address, limit) => logger.warn({ address, limit }, 'server connection refused'),
+    refused: (address, limit) => limitedLog.warn('server connection refused', limit, { address }),
   })
 
   const clientAddress = await clientPort.listen()

@@ -4,6 +4,7 @@ import type { Logger } from '../common/logger.ts'
 import { CLIENT_CANCEL } from '../common/protocol.ts'
 import { type Call, createCall } from './call.ts'
 import { Lane } from './lane.ts'
+import type { LimitedLog } from './limited-log.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { Pressure } from './pressure.ts'
 import type { Proof, Prover } from './prover.ts'
@@ -20,6 +21,7 @@ export interface ClientContext {
   prover: Prover
   metrics: BrokerMetrics
   logger: Logger
+  limitedLog: LimitedLog
   budget: Budget
   outBytes: number
   lingerTime: number
@@ -110,8 +112,8 @@ export class ClientSession implements Session {
 
   stalled(): void {
     if (this.#calls.size === 0) return
-    const { router, logger } = this.#context
-    logger.warn({ address: this.connection.address, calls: this.#calls.size }, 'client too slow')
+    const { router, limitedLog } = this.#context
+    limitedLog.warn('client too slow', 'client_too_slow', { address: this.connection.address })
     for (const call of [...this.#calls]) router.fail(call, 'client_too_slow')
   }
 
@@ -239,7 +241,7 @@ export class ClientSession implements Session {
     const known = error instanceof RexecError
     const code = known ? error.code : typeof error === 'string' ? (error as ErrorCode) : 'internal'
     this.#context.metrics.refused(code)
-    this.#context.logger.debug({ address: this.connection.address, code }, 'client message refused')
+    this.#context.limitedLog.warn('client message refused', code, { address: this.connection.address })
     this.lane.whole({ envelope }, errorEvent(code, known ? error.detail : undefined))
     if (andEnd) this.connection.end(code, this.#context.lingerTime)
     else if (this.connection.isFull) this.pressure.hold(this.connection)

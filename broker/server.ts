@@ -11,6 +11,7 @@ import {
 } from '../common/protocol.ts'
 import type { Verifier } from '../common/tokens.ts'
 import { type Call, callNumber } from './call.ts'
+import type { LimitedLog } from './limited-log.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { Pressure } from './pressure.ts'
 import { knownCode, type Router } from './router.ts'
@@ -22,6 +23,7 @@ export interface ServerContext {
   verify: Verifier
   metrics: BrokerMetrics
   logger: Logger
+  limitedLog: LimitedLog
   maxConcurrency: number
   /** Of a streamed event. */
   maxEventBytes: number
@@ -306,7 +308,7 @@ export class ServerSession implements Session {
   #refuse(code: ErrorCode, detail?: string): void {
     if (this.#state === 'closed') return
     this.#context.metrics.refused(code)
-    this.#context.logger.warn({ address: this.connection.address, code, detail }, 'server refused')
+    this.#context.limitedLog.warn('server refused', code, { address: this.connection.address, detail })
     this.connection.frame(Buffer.from(Verb.REFUSED), true)
     this.connection.frame(Buffer.from(code), true)
     this.connection.frame(Buffer.from(sentence(code, detail)), false)
@@ -430,10 +432,11 @@ export class ServerSession implements Session {
 
   /** S4. */
   #offence(what: string): void {
-    this.#context.logger.warn(
-      { user: this.user, server: this.name, address: this.connection.address, what },
-      'server broke the protocol',
-    )
+    this.#context.limitedLog.warn('server broke the protocol', what, {
+      user: this.user,
+      server: this.name,
+      address: this.connection.address,
+    })
     this.connection.destroy(what)
   }
 }

@@ -237,6 +237,20 @@ t.test('a stream with too few or too many frames ends its call (C7)', async (t) 
   await nextError(t, peer, 'message_malformed')
 })
 
+t.test('refusals are logged once in a while, without what was shown', async (t) => {
+  const { client, log, metric } = await startBroker(t)
+  const peer = await client()
+  for (let i = 0; i < 20; i++) {
+    peer.send('', `stolen-token-${i}`, 'secret function', 'secret arguments')
+    await peer.next()
+  }
+  const lines = log.lines.filter(({ msg }) => msg === 'client message refused')
+  t.match(lines, [{ code: 'token_invalid', address: '127.0.0.1' }])
+  t.equal(lines.length, 1)
+  t.notMatch(log.text(), /stolen|secret/)
+  t.equal(await metric('rexec_broker_refused_total', { code: 'token_invalid' }), 20)
+})
+
 t.test('a flood of bad messages that reads no answer is held back (P6)', async (t) => {
   const { client, metric } = await startBroker(t, { buffers: { connectionBytes: 4096 } })
   const peer = await client()

@@ -119,7 +119,7 @@ t.test('connections above a limit are closed, and places are given again (P5)', 
   await client()
   const third = new ZmtpPeer(broker.clientAddress)
   await third.closed
-  t.match(log.lines.at(-1), { msg: 'client connection refused', limit: 'maxConnections' })
+  t.match(log.lines.at(-1), { msg: 'client connection refused', code: 'maxConnections' })
   first.close()
   await first.closed
   await client()
@@ -128,7 +128,7 @@ t.test('connections above a limit are closed, and places are given again (P5)', 
   await other.client()
   const second = new ZmtpPeer(other.broker.clientAddress)
   await second.closed
-  t.match(other.log.lines.at(-1), { msg: 'client connection refused', limit: 'maxPerAddress' })
+  t.match(other.log.lines.at(-1), { msg: 'client connection refused', code: 'maxPerAddress' })
 })
 
 t.test('PING is answered with its context, also before a message (P4)', async (t) => {
