@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { Router } from 'zeromq'
 import { MAX_PART } from '../../common/protocol.ts'
 
@@ -28,9 +29,15 @@ export class FakeBroker {
   refuse: [code: string, sentence: string] | undefined
   welcome = { heartbeat: 5, timeout: 20 }
 
-  static async start(): Promise<FakeBroker> {
+  /** With an address: in the place of one that has been closed, as soon as the address is free again. */
+  static async start(address = 'tcp://127.0.0.1:0'): Promise<FakeBroker> {
     const broker = new FakeBroker()
-    await broker.#router.bind('tcp://127.0.0.1:0')
+    for (let bound = false; !bound; ) {
+      bound = await broker.#router.bind(address).then(
+        () => true,
+        () => setTimeout(20, false),
+      )
+    }
     broker.address = broker.#router.lastEndpoint!
     void broker.#serve()
     return broker

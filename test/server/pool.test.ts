@@ -1,0 +1,78 @@
+import t from 'tap'
+import { Call } from '../../server/call.ts'
+import { Pool, type PooledChild } from '../../server/pool.ts'
+
+function setUp(options: { prefork?: number; concurrency?: number } = {}) {
+  const log: string[] = []
+  const pool = new Pool({
+    prefork: options.prefork ?? 1,
+    concurrency: options.concurrency ?? 2,
+    fork: (count) => log.push(`fork ${count}`),
+    kill: (pid) => log.push(`kill ${pid}`),
+  })
+  const child = (pid: number): PooledChild => ({
+    pid,
+    run: (call) => log.push(`${call.id} runs in ${pid}`),
+    exited: () => log.push(`${pid} exited`),
+    close: () => {},
+    write: () => undefined,
+    pause: () => {},
+    resume: () => {},
+  })
+  const call = (id: string) =>
+    new Call(
+      id,
+      async () => void log.push(`event of ${id}`),
+      (ended) => pool.end(ended),
+    )
+  return { log, pool, child, call }
+}
+
+t.test(
+  'a waiting process takes the call; its end is the end of the process, and the next is forked',
+  async (t) => {
+    const { log, pool, child, call } = setUp()
+    t.teardown(() => pool.close())
+    pool.fill()
+    pool.add(child(1))
+    const first = call('a')
+    pool.submit(first)
+    first.done()
+    t.strictSame(log, ['fork 1', 'a runs in 1', 'event of a', 'kill 1', 'fork 1'])
+  },
+)
+
+t.test('calls over the concurrency wait, in their order', async (t) => {
+  const { log, pool, child, call } = setUp({ concurrency: 1 })
+  t.teardown(() => pool.close())
+  const [a, b, c] = [call('a'), call('b'), call('c')]
+  for (const each of [a, b, c]) pool.submit(each)
+  pool.add(child(1))
+  pool.add(child(2))
+  c.cancel('')
+  a.done()
+  t.strictSame(
+    log.filter((line) => line.includes('runs')),
+    ['a runs in 1', 'b runs in 2'],
+  )
+  t.strictSame(pool.calls, [b])
+})
+
+t.test('processes that die before they are ready do not leave calls waiting', async (t) => {
+  const { log, pool, call } = setUp()
+  t.teardown(() => pool.close())
+  pool.submit(call('a'))
+  pool.exited({ pid: 0, code: 0, reason: 'no memory' })
+  t.ok(log.includes('event of a'))
+  t.strictSame(pool.calls, [])
+})
+
+t.test('an idle process that dies is not given calls', async (t) => {
+  const { log, pool, child, call } = setUp()
+  t.teardown(() => pool.close())
+  pool.add(child(1))
+  pool.exited({ pid: 1, code: -9 })
+  pool.submit(call('a'))
+  t.notOk(log.includes('a runs in 1'))
+  t.ok(log.includes('fork 1'))
+})
