@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { statSync } from 'node:fs'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +13,7 @@ import { type Counts, reportTap } from './support/tap-report.ts'
  * counts. A skipped test is a failure with REXEC_TEST_REQUIRE=all, and so is a process that a test has left behind.
  */
 const root = join(import.meta.dirname, '..')
-const asked = process.argv.slice(2)
+const asked = process.argv.slice(2).map(expand)
 const strict = process.env.REXEC_TEST_REQUIRE === 'all'
 const everything = asked.every((arg) => arg.startsWith('-'))
 
@@ -34,6 +35,11 @@ try {
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`)
+}
+
+/** tap takes no folder whose tests are TypeScript (it would, with its own compiler, which is off). */
+function expand(arg: string): string {
+  return statSync(arg, { throwIfNoEntry: false })?.isDirectory() ? join(arg, '**/*.test.ts') : arg
 }
 
 /** Makes the clients' environments beforehand, all at once: within a test the time for it would count. */
