@@ -1,20 +1,20 @@
-import { Value } from 'typebox/value'
 import { type ErrorCode, RexecError, sentence } from '../common/errors.ts'
 import type { Logger } from '../common/logger.ts'
 import {
-  MAX_PART,
   PROTOCOL_VERSION,
-  ServerInfo,
-  ServerState,
+  type ServerInfo,
+  type ServerState,
   Verb,
   type Welcome,
 } from '../common/protocol.ts'
 import type { Verifier } from '../common/tokens.ts'
-import { type Call, callNumber } from './call.ts'
+import type { Call } from './call.ts'
+import { EventReader } from './event-reader.ts'
 import type { LimitedLog } from './limited-log.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { Pressure } from './pressure.ts'
 import { knownCode, type Router } from './router.ts'
+import { parseReady, parseState } from './server-messages.ts'
 import type { Connection, Session } from './zmtp/connection.ts'
 
 /** What all server sessions share. Times in milliseconds. */
@@ -37,9 +37,6 @@ export interface ServerContext {
 
 type State = 'connected' | 'starting' | 'ready' | 'draining' | 'closed'
 
-/** `left` of an announced event before its FRAME. */
-const NOT_BEGUN = -1
-
 const CALL = Buffer.from(Verb.CALL)
 const CANCEL = Buffer.from(Verb.CANCEL)
 const FRAME = Buffer.from(Verb.FRAME)
@@ -58,10 +55,7 @@ export class ServerSession implements Session {
   progress = ''
   readonly #context: ServerContext
   readonly #calls = new Map<number, Call>()
-  /** The frames of a long message before the one that comes in pieces. */
-  #head: Buffer[] | undefined
-  /** Whose payload or chunk is being read. */
-  #body: Call | undefined
+  readonly #events: EventReader
   #state: State = 'connected'
   #concurrency = 0
   #drainReason = ''
@@ -75,6 +69,10 @@ export class ServerSession implements Session {
   constructor(connection: Connection, context: ServerContext) {
     this.connection = connection
     this.#context = context
+    this.#events = new EventReader(connection, this.#calls, context, {
+      finished: (call) => this.#finished(call),
+      offence: (what) => this.#offence(what),
+    })
     context.sessions.add(this)
   }
 
@@ -156,14 +154,8 @@ export class ServerSession implements Session {
     switch (verb) {
       case Verb.EVENT:
       case Verb.FRAME:
-      case Verb.PART: {
-        if (verb === Verb.EVENT && frames.length === 3) return this.#announce(frames)
-        const body = frames.pop()!
-        const wrong = this.#open(verb, frames, body.length)
-        if (wrong !== undefined) return this.#offence(wrong)
-        this.frameData(body)
-        return this.streamEnd()
-      }
+      case Verb.PART:
+        return this.#events.message(verb, frames)
       case Verb.HEARTBEAT:
         return
       case Verb.STATE:
@@ -176,40 +168,24 @@ export class ServerSession implements Session {
     }
   }
 
-  // A message of more than the cut-through threshold: only the last frame of these verbs can be so long.
+  // A long message: only those about events may be so long.
 
   streamBegin(frames: Buffer[]): void {
     this.#heard = true
-    this.#head = frames
+    if (this.#state === 'connected') this.#offence('message too long')
+    else this.#events.streamBegin(frames)
   }
 
   frameBegin(size: number): void {
-    const frames = this.#head ?? []
-    this.#head = undefined
-    const verb = frames[0]?.toString('latin1') ?? ''
-    const isLong = verb === Verb.EVENT || verb === Verb.FRAME || verb === Verb.PART
-    if (!isLong || this.#state === 'connected') return this.#offence('message too long')
-    const wrong = this.#open(verb, frames, size)
-    if (wrong !== undefined) this.#offence(wrong)
+    this.#events.frameBegin(size)
   }
 
   frameData(chunk: Buffer): void {
-    const call = this.#body
-    this.#context.metrics.bytesFromServers += chunk.length
-    if (call === undefined || call.over) return
-    call.client.lane.data(call, chunk)
-    this.#relayed(call)
+    this.#events.frameData(chunk)
   }
 
   streamEnd(): void {
-    const call = this.#body
-    if (call === undefined) return
-    this.#body = undefined
-    const { incoming } = call
-    if (incoming === undefined || incoming.left > 0) return
-    call.incoming = undefined
-    if (!call.over) call.client.lane.end(call)
-    if (incoming.final) this.#finish(call)
+    this.#events.streamEnd()
   }
 
   fault(reason: string): void {
@@ -264,25 +240,23 @@ export class ServerSession implements Session {
   // --- inner
 
   #hello(frames: Buffer[]): void {
-    const [, version, credential, info] = frames.map((frame) => frame.toString())
-    if (frames.length !== 4) return this.#offence('READY has four frames')
-    if (version !== PROTOCOL_VERSION)
+    const ready = parseReady(frames)
+    if (ready === undefined) return this.#offence('READY is malformed')
+    if (ready.version !== PROTOCOL_VERSION)
       return this.#refuse(
         'credential_refused',
         `This broker speaks version ${PROTOCOL_VERSION} of the protocol.`,
       )
-    const said = parse(ServerInfo, info!)
-    if (said === undefined) return this.#offence('READY is malformed')
     this.connection.hold()
     this.#context
-      .verify('server', credential!)
+      .verify('server', ready.credential)
       .then(
         (claims) => {
           if (this.#state === 'closed') return
           this.user = claims.user
           this.name = claims.server!
           this.#expiresAt = claims.expiresAt * 1000
-          this.#welcome(said)
+          this.#welcome(ready.info)
         },
         (error) => this.#refuse('credential_refused', error instanceof RexecError ? error.detail : undefined),
       )
@@ -316,7 +290,7 @@ export class ServerSession implements Session {
   }
 
   #stateMessage(frames: Buffer[]): void {
-    const state = parse(ServerState, frames[1]?.toString() ?? '')
+    const state = parseState(frames)
     if (state === undefined) return this.#offence('STATE is malformed')
     if (this.#state !== 'draining') this.#goTo(state)
   }
@@ -348,58 +322,8 @@ export class ServerSession implements Session {
     this.#closeWhenIdle()
   }
 
-  /** EVENT without payload: a streamed event, whose FRAME follows. */
-  #announce(frames: Buffer[]): void {
-    const kind = frames[2]!.toString('latin1')
-    if (kind !== 'final' && kind !== 'more') return this.#offence('EVENT of an unknown kind')
-    const call = this.#find(frames)
-    if (call === undefined) return
-    if (call.incoming !== undefined) return this.#offence('EVENT within a streamed EVENT')
-    call.incoming = { final: kind === 'final', left: NOT_BEGUN }
-  }
-
-  /**
-   * Takes the frames before a payload or chunk of `size` bytes, which comes by frameData.
-   * @returns what is wrong with them
-   */
-  #open(verb: string, frames: Buffer[], size: number): string | undefined {
-    if (frames.length !== (verb === Verb.PART ? 2 : 3)) return 'wrong number of frames'
-    if (size > MAX_PART) return 'payload or chunk too long'
-    const call = this.#find(frames)
-    this.#body = call
-    if (verb === Verb.EVENT) return this.#openEvent(call, frames[2]!.toString('latin1'), size)
-    if (call === undefined) return
-    const { incoming } = call
-    if (verb === Verb.PART) {
-      if (incoming === undefined || incoming.left < size) return 'PART out of place'
-      incoming.left -= size
-      return
-    }
-    const total = callNumber(frames[2]!)
-    if (incoming?.left !== NOT_BEGUN || total < size) return 'FRAME out of place'
-    incoming.left = total - size
-    if (total > this.#context.maxEventBytes) this.#context.router.fail(call, 'result_too_large')
-    if (!call.over) call.client.lane.begin(call, total)
-    return
-  }
-
-  #openEvent(call: Call | undefined, kind: string, size: number): string | undefined {
-    if (kind !== 'final' && kind !== 'more') return 'EVENT of an unknown kind'
-    if (call === undefined) return
-    if (call.incoming !== undefined) return 'EVENT within a streamed EVENT'
-    call.incoming = { final: kind === 'final', left: 0 }
-    if (!call.over) call.client.lane.begin(call, size)
-    return
-  }
-
-  /** The call that a message is about. One that was never this connection's is counted and dropped (S3). */
-  #find(frames: Buffer[]): Call | undefined {
-    const call = this.#calls.get(callNumber(frames[1]!))
-    if (call === undefined) this.#context.metrics.dropped++
-    return call
-  }
-
-  #finish(call: Call): void {
+  /** The last event of a call has been passed on. */
+  #finished(call: Call): void {
     this.#calls.delete(call.number)
     if (!call.over) {
       call.client.finish(call)
@@ -407,18 +331,6 @@ export class ServerSession implements Session {
     }
     if (this.#state === 'draining') this.#closeWhenIdle()
     else this.#context.router.dispatch(this.user)
-  }
-
-  /** After bytes for a client: one that does not take them holds this server back (P6, C8). */
-  #relayed(call: Call): void {
-    const { connection, lane, pressure } = call.client
-    if (connection.isFull) pressure.hold(this.connection)
-    else if (lane.isCrowded)
-      this.#context.router.fail(
-        call,
-        'broker_overloaded',
-        'Too much waits behind a long result on the same connection.',
-      )
   }
 
   /** After bytes for this server: what it does not take holds the client back. */
@@ -438,15 +350,5 @@ export class ServerSession implements Session {
       address: this.connection.address,
     })
     this.connection.destroy(what)
-  }
-}
-
-/** JSON of a server; undefined when it does not have the form. */
-function parse<T extends typeof ServerInfo | typeof ServerState>(schema: T, text: string) {
-  try {
-    const value: unknown = JSON.parse(text)
-    return Value.Check(schema, value) ? value : undefined
-  } catch {
-    return undefined
   }
 }

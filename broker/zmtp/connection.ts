@@ -83,7 +83,7 @@ export class Connection implements ParserSink {
     socket.on('error', (error: NodeJS.ErrnoException) => this.destroy(error.code ?? 'socket error'))
     socket.on('end', () => this.destroy('closed by peer'))
     socket.on('close', () => this.destroy('closed by peer'))
-    this.#writer.data(encodeGreeting(options.mechanism.name))
+    this.#writer.command(encodeGreeting(options.mechanism.name))
     socket.resume()
   }
 
@@ -222,7 +222,7 @@ export class Connection implements ParserSink {
     if (this.#session === undefined) return this.#handshake(command)
     // PING: a time to live of 2 bytes, then a context of at most 16 that PONG gives back.
     if (command.name === 'PING' && !this.#writer.isFull)
-      this.#writer.data(encodeCommand('PONG', command.data.subarray(2, 18)))
+      this.#writer.command(encodeCommand('PONG', command.data.subarray(2, 18)))
     else if (command.name === 'ERROR') this.destroy('ERROR by peer')
   }
 
@@ -252,7 +252,7 @@ export class Connection implements ParserSink {
   #handshake(command: NonNullable<ReturnType<typeof parseCommand>>): void {
     try {
       const { answer, done } = this.#mechanism.receive(command)
-      if (answer) this.#writer.data(answer)
+      if (answer) this.#writer.command(answer)
       if (done) this.#session = this.#open(this)
     } catch (error) {
       if (!(error instanceof HandshakeError)) throw error
@@ -261,13 +261,13 @@ export class Connection implements ParserSink {
   }
 
   #refuse(reason: string): void {
-    this.#writer.data(encodeCommand('ERROR', encodeReason(reason)))
+    this.#writer.command(encodeCommand('ERROR', encodeReason(reason)))
     this.end(reason, this.#limits.handshakeTime)
   }
 
   #ping(): void {
     this.#pingSent = true
-    this.#writer.data(encodeCommand('PING', Buffer.alloc(2)))
+    this.#writer.command(encodeCommand('PING', Buffer.alloc(2)))
   }
 
   /** Counts the parser's bytes in the total, and closes the peer that brings more than there is room for (P5). */

@@ -48,6 +48,11 @@ export class Writer {
   #scheduled = false
   #above = false
   #closed = false
+  /** Bytes of the frame begun that data() has not given yet, and whether the message goes on after it. */
+  #frameLeft = 0
+  #more = false
+  /** A command that came up in the middle of a message. */
+  #command: Buffer | undefined
   /** When the write under way began (performance.now), in milliseconds. */
   #writingSince = 0
 
@@ -98,17 +103,29 @@ export class Writer {
     }
     this.#count(at - this.#end)
     this.#end = at
+    this.#frameLeft = size
+    this.#more = more
   }
 
-  /** Bytes as they are: of a frame begun, or of a whole command. */
+  /** Bytes of the frame begun. */
   data(bytes: Buffer): void {
     if (this.#closed) return
-    const { length } = bytes
-    if (length <= this.#slab.length - this.#end) {
-      this.#slab.set(bytes, this.#end)
-      this.#end += length
-    } else this.#spread(bytes)
-    this.#count(length)
+    this.#append(bytes)
+    this.#frameLeft -= bytes.length
+    if (this.#command !== undefined && this.#frameLeft === 0 && !this.#more) {
+      this.#append(this.#command)
+      this.#command = undefined
+    }
+  }
+
+  /**
+   * A whole greeting or command. In the middle of a message it waits for the end (P4), the latest of several: one PONG
+   * says as much as many.
+   */
+  command(bytes: Buffer): void {
+    if (this.#closed) return
+    if (this.#frameLeft > 0 || this.#more) this.#command = bytes
+    else this.#append(bytes)
   }
 
   /** Forgets what waits. The slabs of a write under way still belong to the socket. */
@@ -122,6 +139,15 @@ export class Writer {
     this.#slab = NO_SLAB
     this.#start = 0
     this.#end = 0
+  }
+
+  #append(bytes: Buffer): void {
+    const { length } = bytes
+    if (length <= this.#slab.length - this.#end) {
+      this.#slab.set(bytes, this.#end)
+      this.#end += length
+    } else this.#spread(bytes)
+    this.#count(length)
   }
 
   #spread(bytes: Buffer): void {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { startBroker, type TestBroker } from '../support/broker.ts'
 import { unpickle } from '../support/unpickle.ts'
-import { frame, frameHeader, type ZmtpPeer } from '../support/zmtp-peer.ts'
+import { command, frame, frameHeader, type ZmtpPeer } from '../support/zmtp-peer.ts'
 
 const MiB = 1024 * 1024
 
@@ -229,6 +229,24 @@ t.test('results of several calls on one connection do not mix, however their par
   const got: string[] = []
   for (let i = 0; i < 6; i++) got.push((await peer.texts()).join(' '))
   t.same(got, ['a  aaaaaa', 'c  c1', 'b  bbbb', 'b  b2', 'a  a2', 'c  '])
+})
+
+t.test('PONG and PING never stand within a frame that streams (P4)', async (t) => {
+  const broker = await startBroker(t, { connections: { pingSeconds: 0.1, pingTimeoutSeconds: 5 } })
+  const { alice, peer, id } = await running(broker)
+  const handshake = peer.received
+  alice.send('EVENT', id, 'final')
+  alice.send('FRAME', id, '6', 'abc')
+  // Past the handshake: the empty delimiter, the header and the first half.
+  await peer.bytes(handshake + 2 + 2 + 3)
+  peer.raw(command('PING', Buffer.from('\0\0first')), command('PING', Buffer.from('\0\0second')))
+  // The broker's own PING to the server shows that the time for one to the client has come, too.
+  t.equal((await alice.command()).name, 'PING')
+  alice.send('PART', id, 'def')
+  t.same(await peer.texts(), ['', 'abcdef'])
+  let { name, data } = await peer.command()
+  if (name === 'PING') ({ name, data } = await peer.command())
+  t.same([name, data.toString()], ['PONG', 'second'])
 })
 
 t.test('too much behind a streamed result ends the call that brings it', async (t) => {
