@@ -21,7 +21,8 @@
 enum {
   FUNCTION = 300,         /* bytes: what dill makes of a short function */
   KNOCK = 64,             /* bytes */
-  KNOCKS = 100,           /* at most, until the server is there */
+  KNOCK_SECONDS = 10,     /* at most, until the server is there */
+  KNOCK_PAUSE = 20000000, /* nanoseconds */
   KNOCK_TIMEOUT = 100,    /* milliseconds */
   ANSWER_TIMEOUT = 60000, /* milliseconds */
   MAX_LATENCIES = 1 << 20
@@ -68,14 +69,15 @@ static int answered(struct client *client) {
  * a server that is not there yet, others drop or refuse them.
  */
 static void knock(struct client *client) {
-  int left = KNOCKS;
+  const struct timespec pause = {.tv_nsec = KNOCK_PAUSE};
+  double end = now() + KNOCK_SECONDS;
   size_t size = client->size;
   client->size = size < KNOCK ? size : KNOCK;
   timeout(client, KNOCK_TIMEOUT);
-  do {
-    if (left-- == 0) fail("client", "no answer: the server did not reach the broker");
-    call(client);
-  } while (!answered(client));
+  for (call(client); !answered(client); call(client)) {
+    if (now() > end) fail("client", "no answer: the server did not reach the broker");
+    nanosleep(&pause, NULL);
+  }
   while (answered(client)) continue;
   timeout(client, ANSWER_TIMEOUT);
   client->size = size;
