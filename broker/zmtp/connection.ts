@@ -46,7 +46,8 @@ export class Connection implements ParserSink {
   #session: Session | undefined
   readonly #openedAt = performance.now()
   #lastRead = this.#openedAt
-  #pingSent = false
+  /** When the PING was sent that has not been answered by anything (performance.now). */
+  #pingSentAt: number | undefined
   /** The Parser's bytes that are counted in the budget. */
   #held = 0
   #holds = 0
@@ -121,6 +122,7 @@ export class Connection implements ParserSink {
     if (--this.#holds > 0 || this.#closed) return
     // A peer that was not listened to has not been silent (S6).
     this.#lastRead = performance.now()
+    this.#pingSentAt = undefined
     this.#parser.proceed()
     this.#countHeld()
     if (this.#holds === 0) this.#socket.resume()
@@ -128,11 +130,6 @@ export class Connection implements ParserSink {
 
   get isHeld(): boolean {
     return this.#holds > 0
-  }
-
-  /** Milliseconds since the last byte came, 0 while held. */
-  silentFor(now: number): number {
-    return this.#holds > 0 ? 0 : now - this.#lastRead
   }
 
   // --- end
@@ -180,11 +177,14 @@ export class Connection implements ParserSink {
     const stalled = this.#writer.stalledFor(now)
     if (stalled > stallTime * 2) return this.destroy('does not read')
     if (stalled > stallTime) return this.#session.stalled()
-    // While bytes wait for the peer, a PING would wait behind them: the stall time counts.
-    if (!this.#hasPing || this.#writer.pending > 0) return
-    const silent = this.silentFor(now)
-    if (silent > pingTime + pingTimeout) this.destroy('silent')
-    else if (silent > pingTime && !this.#pingSent) this.#ping()
+    // While bytes wait for the peer, or in the middle of a message, a PING would wait: the stall time counts.
+    if (!this.#hasPing || this.isHeld || this.#writer.pending > 0 || this.#writer.isWithinMessage) return
+    if (this.#pingSentAt !== undefined) {
+      if (now - this.#pingSentAt > pingTimeout) this.destroy('silent')
+    } else if (now - this.#lastRead > pingTime) {
+      this.#pingSentAt = now
+      this.#writer.command(encodeCommand('PING', Buffer.alloc(2)))
+    }
   }
 
   // --- the parser's finds
@@ -230,7 +230,7 @@ export class Connection implements ParserSink {
 
   #read(chunk: Buffer): void {
     this.#lastRead = performance.now()
-    this.#pingSent = false
+    this.#pingSentAt = undefined
     if (this.#endBy !== undefined) return
     if (this.#greeting !== undefined) this.#greet(chunk)
     else this.#parser.push(chunk)
@@ -263,11 +263,6 @@ export class Connection implements ParserSink {
   #refuse(reason: string): void {
     this.#writer.command(encodeCommand('ERROR', encodeReason(reason)))
     this.end(reason, this.#limits.handshakeTime)
-  }
-
-  #ping(): void {
-    this.#pingSent = true
-    this.#writer.command(encodeCommand('PING', Buffer.alloc(2)))
   }
 
   /** Counts the parser's bytes in the total, and closes the peer that brings more than there is room for (P5). */

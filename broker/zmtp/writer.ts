@@ -68,7 +68,12 @@ export class Writer {
     return this.#queued + this.#inFlight
   }
 
-  /** Whether those are above the limit; drained() follows. */
+  /** A message has begun that the next data() or beginFrame() goes on with. */
+  get isWithinMessage(): boolean {
+    return this.#frameLeft > 0 || this.#more
+  }
+
+  /** Whether more is pending than the limit; drained() follows. */
   get isFull(): boolean {
     if (this.#queued + this.#inFlight <= this.#limit) return false
     this.#above = true
@@ -124,7 +129,7 @@ export class Writer {
    */
   command(bytes: Buffer): void {
     if (this.#closed) return
-    if (this.#frameLeft > 0 || this.#more) this.#command = bytes
+    if (this.isWithinMessage) this.#command = bytes
     else this.#append(bytes)
   }
 
