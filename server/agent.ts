@@ -111,8 +111,11 @@ export class Agent {
   }
 
   #callEnded(call: Call): void {
-    this.#pool.end(call)
-    if (this.#pool.calls.length === 0) this.#beIdle()
+    setImmediate(() => {
+      // not before the final event has been sent
+      this.#pool.end(call)
+      if (this.#pool.calls.length === 0) this.#beIdle()
+    })
   }
 
   #beIdle(): void {

@@ -22,6 +22,7 @@ export class Child implements Runner {
   #call: Call | undefined
   #exit: Exit | undefined
   #linger: NodeJS.Timeout | undefined
+  finished = false
 
   /** `folder` holds the FIFOs that it has made for stdout and stderr. @throws when they are not what they should be */
   constructor(pid: number, socket: Socket, folder: string, logger: Logger) {
@@ -46,6 +47,7 @@ export class Child implements Runner {
         call.item(part, offset, size)
         break
       case FromChild.DONE:
+        this.finished = true
         this.#endOutputs()
         call.done()
         break
@@ -55,6 +57,7 @@ export class Child implements Runner {
         })
         break
       case FromChild.ERROR:
+        this.finished = true
         this.#endOutputs()
         call.failWith(failureEvent(JSON.parse(part.toString())))
     }

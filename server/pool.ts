@@ -5,10 +5,14 @@ import { type Exit, exitFailure } from './failure.ts'
 const REFILL_PAUSE = 5
 /** After a process that ended before it was ready, the next is forked after this pause (ms). */
 const RETRY_PAUSE = 500
+/** A process whose call has ended regularly ends by itself; after this pause (ms) it is killed. */
+const KILL_PAUSE = 1000
 
 /** A process for one call. */
 export interface PooledChild extends Runner {
   pid: number
+  /** It has sent its last message. */
+  finished: boolean
   run(call: Call): void
   exited(exit: Exit): void
   close(): void
@@ -92,7 +96,8 @@ export class Pool {
       return
     }
     this.#running.delete(call)
-    this.#options.kill(child.pid)
+    if (!child.finished) this.#options.kill(child.pid)
+    else setTimeout(() => this.#children.has(child.pid) && this.#options.kill(child.pid), KILL_PAUSE).unref()
     child.close()
     this.#next()
     this.fill()

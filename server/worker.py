@@ -76,26 +76,33 @@ class Failure(Exception):
 class Link:
     """A connection to the agent."""
 
-    def __init__(self, path, role):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
-        self.socket.sendall(role)
+    def __init__(self, connection):
+        self.socket = connection
 
-    def send(self, kind, *parts):
-        """Sends a message with the body in parts, each bytes or a flat memoryview."""
-        chunk = [HEADER.pack(sum(map(len, parts)), kind)]
-        for part in parts:
-            if len(part) < LARGE:
-                chunk.append(part)
-            else:
-                self.socket.sendall(b"".join(chunk))
-                self.socket.sendall(part)
-                chunk = []
+    @classmethod
+    def connect(cls, path, role):
+        link = cls(socket.socket(socket.AF_UNIX))
+        link.socket.connect(path)
+        link.socket.sendall(role)
+        return link
+
+    def send(self, *messages):
+        """Sends messages in one go, each a tuple of its type and its body in parts: bytes or flat memoryviews."""
+        chunk = []
+        for kind, *parts in messages:
+            chunk.append(HEADER.pack(sum(map(len, parts)), kind))
+            for part in parts:
+                if len(part) < LARGE:
+                    chunk.append(part)
+                else:
+                    self.socket.sendall(b"".join(chunk))
+                    self.socket.sendall(part)
+                    chunk = []
         if chunk:
             self.socket.sendall(b"".join(chunk))
 
     def send_json(self, kind, value):
-        self.send(kind, json.dumps(value).encode())
+        self.send((kind, json.dumps(value).encode()))
 
     def read(self, size):
         """Exactly `size` bytes."""
@@ -115,7 +122,7 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for whoever started the agent
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     path = sys.argv[1]
-    link = Link(path, b"P")
+    link = Link.connect(path, b"P")
     link.send_json(HELLO, {"python": "%d.%d" % sys.version_info[:2]})
     try:
         _, body = link.receive()
@@ -123,7 +130,7 @@ def main():
         environment = Environment(setup, link)
         if not environment.active():
             environment.ensure()
-            link.send(REPLACED)
+            link.send((REPLACED,))
             environment.become(path)
         Parent(path, link, setup).serve()
     except Failure as failure:
@@ -220,7 +227,7 @@ class Environment:
         line = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line.rsplit("\r", 1)[-1])
         line = "".join(c for c in line if c.isprintable()).strip()
         if line and not line.startswith(("Looking in ", "Requirement already satisfied", "[notice]")):
-            self.link.send(PROGRESS, line[:LINE_LENGTH].encode())
+            self.link.send((PROGRESS, line[:LINE_LENGTH].encode()))
         return line
 
     def run(self, command):
@@ -311,7 +318,7 @@ class Parent:
                     self.reap()
                     if self.terminated and not told:
                         told = True
-                        self.link.send(TERMINATING)
+                        self.link.send((TERMINATING,))
                 if self.link.socket.fileno() in ready:
                     self.obey(*self.link.receive())
         finally:
@@ -335,7 +342,7 @@ class Parent:
                     pass
         names = {"__name__": "__main__"}
         exec("def rehearsal(value):\n    return value", names)
-        self.rehearsal = dill.dumps(names["rehearsal"])
+        self.rehearsal = dill.dumps(names["rehearsal"]), dill.dumps(([0],))
         gc.collect()
         gc.freeze()  # a collection in a child would copy every page of what is inherited
 
@@ -399,11 +406,20 @@ class Parent:
             if pid in self.children:
                 self.children.discard(pid)
                 kill_group(pid)
+                self.remove_fifos(pid)
                 code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
                 oom = code == -signal.SIGKILL and self.memory.killed()
                 self.link.send_json(EXITED, {"pid": pid, "code": code, "oom": oom})
         for pid in own_children() - self.children:
             kill(pid)
+
+    def remove_fifos(self, pid):
+        """Of a child that has ended before the agent could."""
+        for fifo in fifo_paths(self.path, pid):
+            try:
+                os.unlink(fifo)
+            except FileNotFoundError:
+                pass
 
     def end(self):
         """Kills everything below this process."""
@@ -460,6 +476,12 @@ class MemoryEvents:
         return self.count > before
 
 
+def fifo_paths(path, pid):
+    """Where the outputs of a child come out, beside the agent's socket."""
+    folder = os.path.dirname(path)
+    return [os.path.join(folder, "%d-%s" % (pid, name)) for name in ("out", "err")]
+
+
 def kill(pid):
     try:
         os.kill(pid, signal.SIGKILL)
@@ -499,7 +521,7 @@ class Child:
         self.setup = setup
         self.dill = dill
         self.path = path
-        self.link = Link(path, b"C")
+        self.link = Link.connect(path, b"C")
         self.fifos = []
         self.streams = (sys.stdout, sys.stderr)
 
@@ -514,8 +536,7 @@ class Child:
         os.close(nothing)
         for stream in self.streams:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=False)
-        for name in ("out", "err"):
-            fifo = os.path.join(os.path.dirname(self.path), "%d-%s" % (self.pid, name))
+        for fifo in fifo_paths(self.path, self.pid):
             os.mkfifo(fifo, 0o600)
             self.fifos.append(os.open(fifo, os.O_RDWR))
         os.dup2(self.fifos[0], 1)
@@ -536,31 +557,38 @@ class Child:
 
     def serve(self, rehearsal):
         self.limit_memory()
-        self.rehearse(rehearsal)
+        self.rehearse(*rehearsal)
         self.redirect()  # last, so that all before it can complain on the worker's own stderr
         sys.argv = [""]
         self.link.send_json(HELLO, {"pid": self.pid})
         try:
-            try:
-                self.run()
-            except Failure as failure:
-                self.flush()
-                self.send(ERROR, json.dumps(failure.report).encode())
-            else:
-                self.flush()
-                self.send(DONE)
+            self.answer()
         except (EOFError, ConnectionError):
             pass  # the agent has gone
         os._exit(0)
 
-    def rehearse(self, rehearsal):
-        """Runs a call to nowhere. After a fork, each page is copied when it is first written to: this has it done
-        before the call comes."""
-        value = self.dill.load(io.BytesIO(rehearsal))(None)
-        self.pickle({"type": "DATA", "channel": "return", "data": value})
+    def rehearse(self, function, arguments):
+        """Runs a call from nowhere to nowhere. After a fork, each page is copied when it is first written to: this
+        has it done before the call comes."""
+        here, there = socket.socketpair()
+        link, self.link = self.link, Link(here)
+        Link(there).send((FUNCTION, function), (ARGUMENTS, arguments))
+        self.answer()
+        self.link = link
+        here.close()
+        there.close()
+
+    def answer(self):
+        """Runs the call and sends its last message."""
+        try:
+            last = self.run()
+        except Failure as failure:
+            last = [(ERROR, json.dumps(failure.report).encode())]
         self.flush()
+        self.send(*last)
 
     def run(self):
+        """Receives the call and runs it; returns the last messages."""
         function = self.load(FUNCTION, "function")
         arguments = self.load(ARGUMENTS, "arguments")
         try:
@@ -575,13 +603,14 @@ class Child:
             self.stay_single(0 if error.code is None else error.code)
             if error.code not in (None, 0):
                 raise raised(error) from error
-            return
+            result = None
         except BaseException as error:
             self.stay_single(1, error)
             raise raised(error) from error
         self.stay_single(0)
-        if result is not None:  # the client takes no result for None
-            self.send_item("return", result)
+        if result is None:
+            return [(DONE,)]  # the client takes no value for None
+        return [self.item("return", result), (DONE,)]
 
     def stay_single(self, code, error=None):
         """Ends a copy of this process that the function made with os.fork() and let return: one call, one answer."""
@@ -639,7 +668,7 @@ class Child:
             except StopIteration as stop:
                 return stop.value
             self.stay_single(0)
-            self.send_item("yield", item)
+            self.send_item(item)
 
     def run_async(self, result):
         import asyncio  # takes long to import, and few need it
@@ -647,14 +676,17 @@ class Child:
         async def each():
             async for item in result:
                 self.stay_single(0)
-                self.send_item("yield", item)
+                self.send_item(item)
 
         return asyncio.run(result if inspect.iscoroutine(result) else each())
 
-    def send_item(self, channel, value):
-        parts = self.pickle({"type": "DATA", "channel": channel, "data": value})
+    def send_item(self, value):
+        item = self.item("yield", value)
         self.flush()
-        self.send(ITEM, *parts)
+        self.send(item)
+
+    def item(self, channel, value):
+        return (ITEM, *self.pickle({"type": "DATA", "channel": channel, "data": value}))
 
     def pickle(self, event):
         try:
@@ -684,7 +716,7 @@ class Child:
         except OSError:
             return  # the function has closed all descriptors, so what follows cannot be sent either
         if any(pending):
-            self.send(PENDING, struct.pack(">II", *pending))
+            self.send((PENDING, struct.pack(">II", *pending)))
 
     def flush_streams(self):
         for stream in {sys.stdout, sys.stderr, *self.streams}:
@@ -695,9 +727,9 @@ class Child:
         if LIBC is not None:
             LIBC.fflush(None)
 
-    def send(self, kind, *parts):
+    def send(self, *messages):
         try:
-            self.link.send(kind, *parts)
+            self.link.send(*messages)
         except OSError as error:
             if not isinstance(error, ConnectionError):  # such as EBADF
                 os.write(2, b"rexec: the function has closed the connection of its process (%s)\n" % str(error).encode())

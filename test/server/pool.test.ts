@@ -12,6 +12,7 @@ function setUp(options: { prefork?: number; concurrency?: number } = {}) {
   })
   const child = (pid: number): PooledChild => ({
     pid,
+    finished: false,
     run: (call) => log.push(`${call.id} runs in ${pid}`),
     exited: () => log.push(`${pid} exited`),
     close: () => {},
