@@ -43,7 +43,7 @@ export class Listener {
   async listen(): Promise<string> {
     const { host, port } = this.#options
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject).listen({ host, port, backlog: 1024 }, resolve)
+      this.#server.on('error', reject).listen({ host, port, backlog: 1024 }, resolve)
     })
     this.#ticks = setInterval(() => {
       const now = performance.now()
