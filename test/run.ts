@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
-import { statSync } from 'node:fs'
-import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { existsSync, statSync } from 'node:fs'
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { cacheFolder } from '../bin/folders.ts'
 import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
 import { findLeftovers } from './support/processes.ts'
@@ -21,6 +22,7 @@ say('Tests of rexec: real processes and real Python clients, on the loopback int
 const folder = await realpath(await mkdtemp(join(tmpdir(), 'rexec-')))
 say(`Temporary files are in ${folder} until the end.`)
 try {
+  await buildTap()
   if (everything) await makeClients()
   say(`Skipped is what this machine lacks; ${strict ? 'here that is a failure.' : 'each with its reason.'}`)
   const { counts, exitCode } = await runTap()
@@ -61,23 +63,38 @@ async function makeClients(): Promise<void> {
   }
 }
 
+/**
+ * tap is built with its plugins, of which package.json leaves out its compiler. It would build itself within a run, too
+ * late for that run; so it is done beforehand, once for each installation.
+ */
+async function buildTap(): Promise<void> {
+  const built = join(root, 'node_modules/.tap-built')
+  if (existsSync(built)) return
+  say('Building tap with the plugins that package.json names, once.')
+  const build = startTap(['build'])
+  for await (const _progress of build.stdout);
+  if ((await build.ended) !== 0) throw new Error('tap could not be built: see above')
+  await writeFile(built, '')
+}
+
 /** With everything goes the coverage, whose floor is in package.json; a part cannot reach it. */
 async function runTap(): Promise<{ counts: Counts; exitCode: number | null }> {
   const coverage = everything ? [] : ['--disable-coverage', '--allow-empty-coverage']
-  const tap = spawn(
-    process.execPath,
-    [join(root, 'node_modules/tap/dist/esm/run.mjs'), 'run', '--reporter=tap', ...coverage, ...asked],
-    {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'inherit'],
-      // Every process of the tests has this path in its environment, and so can be found at the end.
-      env: { ...process.env, TMPDIR: folder },
-    },
-  )
+  const tap = startTap(['run', '--reporter=tap', ...coverage, ...asked])
+  const counts = await reportTap(tap.stdout, say)
+  return { counts, exitCode: await tap.ended }
+}
+
+function startTap(args: string[]): { stdout: Readable; ended: Promise<number | null> } {
+  const tap = spawn(process.execPath, [join(root, 'node_modules/tap/dist/esm/run.mjs'), ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // Every process of the tests has this path in its environment, and so can be found at the end.
+    env: { ...process.env, TMPDIR: folder },
+  })
   const { promise, resolve, reject } = Promise.withResolvers<number | null>()
   tap.on('error', reject).on('close', resolve)
-  const counts = await reportTap(tap.stdout, say)
-  return { counts, exitCode: await promise }
+  return { stdout: tap.stdout, ended: promise }
 }
 
 async function findProblems({ passed, failed, skipped }: Counts, exitCode: number | null): Promise<string[]> {
