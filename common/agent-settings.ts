@@ -48,7 +48,7 @@ export const AgentSettings = Type.Object(
     prefork: Type.Integer({
       minimum: 1,
       maximum: 64,
-      default: 2,
+      default: 4,
       description: 'Processes kept ready, so that a call starts at once.',
     }),
     idleSeconds: Type.Integer({

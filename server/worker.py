@@ -559,6 +559,7 @@ class Child:
         self.limit_memory()
         self.rehearse(*rehearsal)
         self.redirect()  # last, so that all before it can complain on the worker's own stderr
+        self.flush()
         sys.argv = [""]
         self.link.send_json(HELLO, {"pid": self.pid})
         try:
