@@ -14,6 +14,14 @@ export interface Child {
   close(): Promise<void>
 }
 
+/** Those that run. */
+const running = new Set<ChildProcessByStdio<Writable, Readable, Readable>>()
+
+/** Asks all to end, without waiting: for a bench that is ended itself. */
+export function endChildren(): void {
+  for (const child of running) child.kill()
+}
+
 const KILL_AFTER = 10_000
 const STDERR_KEPT = 4000
 
@@ -22,6 +30,8 @@ export function startChild(command: string, args: string[], input?: string): Chi
   const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(command, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
   })
+  running.add(child)
+  child.once('close', () => running.delete(child))
   const ended = once(child, 'close')
   ended.catch(() => {}) // a program that is not there; next() tells
   let complaint = ''

@@ -1,5 +1,8 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
 
@@ -7,6 +10,7 @@ import t from 'tap'
 const bench = join(import.meta.dirname, '..', '..', 'bench')
 const node = (script: string, ...args: string[]) =>
   promisify(execFile)(process.execPath, [join(bench, script), ...args])
+const noProc = !existsSync('/proc/self/task') && 'needs /proc'
 const skip = spawnSync('cc', ['--version']).error && 'needs a C compiler (Debian: apt install gcc libc6-dev)'
 
 t.test('the broker half gives figures of every size and peer', { skip }, async (t) => {
@@ -50,6 +54,23 @@ t.test('the profile says where the time of the broker goes', { skip }, async (t)
   t.match(stdout, /\| ours +\|/)
   t.match(stdout, /broker\/zmtp\/parser\.ts/)
 })
+
+t.test('a bench that is ended ends what it has started', { skip: skip || noProc }, async (t) => {
+  const child = spawn(process.execPath, [join(bench, 'run.ts'), '--only', 'broker', '--results', t.testdir()])
+  const below = () =>
+    readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number)
+  await once(child.stderr, 'data') // "broker, 64 B": all peers run
+  const started = below()
+  t.ok(started.length >= 2)
+  child.kill()
+  t.same(await once(child, 'close'), [null, 'SIGTERM'])
+  await Promise.all(started.map(waitUntilGone))
+})
+
+/** Another process' child: its end can only be looked for. */
+async function waitUntilGone(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`)) await pause(20)
+}
 
 t.test('a wrong option is answered with a sentence', async (t) => {
   const complaint = async (script: string, ...args: string[]) => {
