@@ -15,8 +15,8 @@ export interface Ring {
 
 export interface Doorbell {
   port: number
-  /** The next ring, in the order of arrival. */
-  next(): Promise<Ring>
+  /** The next ring, in the order of arrival. Rejects when `call`, from which it is to come, ends before. */
+  next(call?: Promise<unknown>): Promise<Ring>
 }
 
 /**
@@ -45,8 +45,12 @@ export async function openDoorbell(t: Test): Promise<Doorbell> {
   })
   return {
     port: (server.address() as AddressInfo).port,
-    async next() {
-      return rings.shift() ?? new Promise<Ring>((resolve) => waiting.push(resolve))
+    async next(call) {
+      const ring = rings.shift() ?? new Promise<Ring>((resolve) => waiting.push(resolve))
+      const end = call?.then((outcome) => {
+        throw new Error(`it ended before it rang: ${outcome}`)
+      })
+      return Promise.race(end ? [ring, end] : [ring])
     },
   }
 }

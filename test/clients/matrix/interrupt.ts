@@ -19,7 +19,7 @@ export async function testInterrupt(t: Test, alice: Notebook): Promise<void> {
   const bell = await openDoorbell(t)
   await alice.run(FOREVER)
   const call = alice.raises(`forever(${bell.port})`)
-  const ring = await bell.next()
+  const ring = await bell.next(call)
   alice.interrupt()
   t.equal((await call).name, 'KeyboardInterrupt')
   await ring.gone

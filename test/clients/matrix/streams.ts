@@ -28,7 +28,7 @@ export async function testStreams(t: Test, alice: Notebook): Promise<void> {
         print("the end", end="")
   `)
   const call = alice.run(`speak(${bell.port})`)
-  const ring = await bell.next()
+  const ring = await bell.next(call)
   for (const [stream, text] of [
     [alice.stdout, 'with print\n'],
     [alice.stderr, 'to stderr\n'],
