@@ -183,6 +183,7 @@ async function startProxy(
           name: 'local',
           description: 'A process on this machine, without isolation.',
           pythons,
+          memory: { default: '4Gi', max: '64Gi' },
           replicas: { max: 4 },
         },
       ],

@@ -83,7 +83,7 @@ export const AgentSettings = Type.Object(
     }),
     memoryBytes: Type.Optional(
       Type.Integer({
-        minimum: 67108864,
+        minimum: 1048576,
         description:
           'Memory of one call, where no container limits it: beyond it Python raises MemoryError (RLIMIT_DATA).',
       }),

@@ -13,9 +13,12 @@ t.test('what breaks', { skip }, async (t) => {
   const connection = service.as('alice')
   const alice = openNotebook(t, python, connection, client)
   const bell = await openDoorbell(t)
-  const state = async () => {
+  /** The server's state when it has ended: the stream of events ends with it. */
+  const lastState = async () => {
     const headers = { authorization: `Bearer ${connection.token}` }
-    return (await fetch(`${service.url}/api/v1/servers/default`, { headers })).json()
+    const server = `${service.url}/api/v1/servers/default`
+    await (await fetch(`${server}/events`, { headers })).text()
+    return (await fetch(server, { headers })).json()
   }
   await alice.run(FOREVER)
 
@@ -29,7 +32,7 @@ t.test('what breaks', { skip }, async (t) => {
       "the waiting call raises pip's reason",
     )
     t.match(error.message, /\[install_failed\]/)
-    t.match(await state(), { phase: 'failed', code: 'install_failed', message: /six==99\.99/ })
+    t.match(await lastState(), { phase: 'failed', code: 'install_failed', message: /six==99\.99/ })
     const later = await alice.raises('remote_func(lambda: 42)()')
     t.match(later, { name: 'RuntimeError', message: /six==99\.99/ }, 'and so does every later call')
     t.match(
@@ -38,6 +41,12 @@ t.test('what breaks', { skip }, async (t) => {
       'a failed server is not in the way of another environment',
     )
     t.equal(await alice.run('remote_func(lambda: 42)()'), 42)
+  })
+
+  await t.test('the function takes all the memory that it can get', async (t) => {
+    const error = await alice.raises('remote_func(lambda: len(bytearray(64 * 2**30)))()')
+    t.match(error, { name: 'RuntimeError', message: /MemoryError.*\[out_of_memory\]$/ })
+    t.equal(await alice.run('remote_func(lambda: 42)()'), 42, 'the server goes on')
   })
 
   await t.test('the client is killed in the middle of a call', async (t) => {
@@ -74,7 +83,7 @@ t.test('what breaks', { skip }, async (t) => {
     t.pass('the function does not outlive its server')
     const later = await alice.raises('remote_func(lambda: 42)()')
     t.match(later, { name: 'RuntimeError', message: /ended by SIGKILL.*\[server_lost\]$/ })
-    t.match(await state(), { phase: 'failed' })
+    t.match(await lastState(), { phase: 'failed' })
     t.match(await alice.run('set_environment(PYTHON)'), { status: 200, Status: /created|replaced/ })
     t.equal(await alice.run('remote_func(lambda: 42)()'), 42, 'a new server works')
   })

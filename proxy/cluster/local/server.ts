@@ -134,6 +134,8 @@ export class LocalServer {
       python: server.python,
       requirements: [...server.requirements],
       concurrency: server.concurrency,
+      // No container bounds a local server, so each call is bounded by itself.
+      memoryBytes: server.resources.memory,
       idleSeconds: server.idleSeconds,
       lifetimeSeconds: server.lifetimeSeconds,
       drainSeconds,
