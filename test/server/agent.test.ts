@@ -110,6 +110,7 @@ t.test('a second SIGTERM is obeyed at once, and nothing stays', async (t) => {
   const server = await ready(t)
   let pid = 0
   const exited = once(server.server.agent, 'exit')
+  const workerExited = once(server.server.worker!, 'exit')
   void server.run(SLEEP, '(1000,)', {
     onEvent: (event) => {
       if ('data' in event) pid = Number(event.data)
@@ -118,7 +119,7 @@ t.test('a second SIGTERM is obeyed at once, and nothing stays', async (t) => {
     },
   })
   t.strictSame(await exited, [0, null])
-  await once(server.server.worker!, 'exit')
+  await workerExited
   await t.rejects(readFile(`/proc/${pid}/stat`))
 })
 
