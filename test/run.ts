@@ -102,8 +102,10 @@ async function findProblems({ passed, failed, skipped }: Counts, exitCode: numbe
   for (const test of skipped) say(`skipped  ${test}`)
   if (strict && skipped.length > 0) problems.push('FAIL  skipped tests, with REXEC_TEST_REQUIRE=all')
   if (passed + failed === 0) problems.push('FAIL  no test ran')
-  for (const { pid, command } of await findLeftovers([folder, join(root, '.tap/fixtures')])) {
+  for (const { pid, command, mark } of await findLeftovers([folder, join(root, '.tap/fixtures')])) {
     problems.push(`FAIL  process ${pid} was left behind: ${command}`)
+    // What tap has killed after a time-out could not clean up. (The fixtures may be of another run in this checkout.)
+    if (mark === folder) process.kill(pid, 'SIGKILL')
   }
   if (exitCode !== 0 && failed === 0) problems.push('FAIL  tap was not content: see above (coverage?)')
   if (failed > 0) problems.push('FAIL  see above')

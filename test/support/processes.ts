@@ -7,6 +7,8 @@ const GRACE = 5000
 export interface Process {
   pid: number
   command: string
+  /** The one that it was found by. */
+  mark: string
 }
 
 /** Processes that have one of the marks (such as a folder) in their command line or environment. Linux only. */
@@ -16,8 +18,8 @@ export async function findProcesses(marks: string[]): Promise<Process[]> {
     .filter((pid) => pid !== process.pid)
     .map(async (pid) => {
       const [command, environment] = await Promise.all([read(pid, 'cmdline'), read(pid, 'environ')])
-      const isMarked = marks.some((mark) => command.includes(mark) || environment.includes(mark))
-      return isMarked ? [{ pid, command: command.replaceAll('\0', ' ').trim().slice(0, 200) }] : []
+      const mark = marks.find((mark) => command.includes(mark) || environment.includes(mark))
+      return mark ? [{ pid, mark, command: command.replaceAll('\0', ' ').trim().slice(0, 200) }] : []
     })
   return (await Promise.all(processes)).flat()
 }
