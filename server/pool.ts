@@ -1,11 +1,14 @@
 import type { Call, Runner } from './call.ts'
 import { type Exit, exitFailure } from './failure.ts'
 
-/** While a call runs, the next process is forked after this pause (ms), so as not to be in a short call's way. */
-const REFILL_PAUSE = 5
+/**
+ * Forking the next process and ending that of a call wait for this pause (ms) after a call's beginning and end. Both keep
+ * a core busy for longer than a short call takes, and would be in the way of its last event.
+ */
+const TIDY_PAUSE = 5
 /** After a process that ended before it was ready, the next is forked after this pause (ms). */
 const RETRY_PAUSE = 500
-/** A process whose call has ended regularly ends by itself; after this pause (ms) it is killed. */
+/** A process whose call has ended regularly ends by itself when it is let go; after this pause (ms) it is killed. */
 const KILL_PAUSE = 1000
 
 /** A process for one call. */
@@ -75,7 +78,7 @@ export class Pool {
     this.#waiting.push(call)
     this.#next()
     if (this.#waiting.length > 0) this.fill()
-    else this.#fillAfter(REFILL_PAUSE)
+    else this.#fillAfter(TIDY_PAUSE)
   }
 
   #next(): void {
@@ -96,11 +99,19 @@ export class Pool {
       return
     }
     this.#running.delete(call)
-    if (!child.finished) this.#options.kill(child.pid)
-    else setTimeout(() => this.#children.has(child.pid) && this.#options.kill(child.pid), KILL_PAUSE).unref()
-    child.close()
+    if (child.finished) setTimeout(() => this.#letGo(child), TIDY_PAUSE).unref()
+    else {
+      this.#options.kill(child.pid)
+      child.close()
+    }
     this.#next()
-    this.fill()
+    if (this.#waiting.length > 0 || this.#idle.length === 0) this.fill()
+    else this.#fillAfter(TIDY_PAUSE)
+  }
+
+  #letGo(child: PooledChild): void {
+    child.close()
+    setTimeout(() => this.#children.has(child.pid) && this.#options.kill(child.pid), KILL_PAUSE).unref()
   }
 
   /** The parent says that a process has ended. */

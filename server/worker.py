@@ -564,8 +564,9 @@ class Child:
         self.link.send_json(HELLO, {"pid": self.pid})
         try:
             self.answer()
+            self.link.read(1)  # until the agent lets go: ending takes time that the answer's way to the client needs
         except (EOFError, ConnectionError):
-            pass  # the agent has gone
+            pass
         os._exit(0)
 
     def rehearse(self, function, arguments):

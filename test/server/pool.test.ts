@@ -43,6 +43,29 @@ t.test(
   },
 )
 
+t.test('what is cleared up after a call waits until the call is out of the way', async (t) => {
+  const { log, pool, child, call } = setUp()
+  t.teardown(() => pool.close())
+  const first = child(1)
+  const { promise: letGo, resolve } = Promise.withResolvers<void>()
+  first.close = () => {
+    log.push('1 is let go')
+    resolve()
+  }
+  pool.fill()
+  pool.add(first)
+  pool.fill()
+  pool.add(child(2))
+  const a = call('a')
+  pool.submit(a)
+  first.finished = true
+  a.done()
+  log.push('the event is on its way')
+  await letGo
+  t.strictSame(log.slice(log.indexOf('event of a')), ['event of a', 'the event is on its way', '1 is let go'])
+  t.notOk(log.includes('kill 1'), 'it ends by itself')
+})
+
 t.test('calls over the concurrency wait, in their order', async (t) => {
   const { log, pool, child, call } = setUp({ concurrency: 1 })
   t.teardown(() => pool.close())
