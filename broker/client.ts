@@ -161,8 +161,15 @@ export class ClientSession implements Session {
     if (this.#upload?.call === call) this.#upload.go()
   }
 
+  /** Whether it is known whose token this is; after that #proof says it. */
   #isProven(token: Buffer): boolean {
-    return this.#proof !== undefined && this.#token.equals(token) && this.#proof.until > Date.now()
+    if (this.#proof !== undefined && this.#token.equals(token) && this.#proof.until > Date.now()) return true
+    if (token.length === 0 || token.length > MAX_TOKEN) return false
+    const proof = this.#context.prover.recall(token)
+    if (proof === undefined) return false
+    this.#token = keep(token)
+    this.#proof = proof
+    return true
   }
 
   /** Goes on with what was kept when the token is proven; reads nothing else of this client until that is known. */

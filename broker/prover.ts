@@ -18,6 +18,8 @@ export interface Proof {
 
 interface Remembered {
   proof: Promise<Proof>
+  /** The same, when it is there. */
+  answer?: Proof
   until: number
 }
 
@@ -42,14 +44,21 @@ export class Prover {
     this.#settings = settings
   }
 
+  /** What is known of a token without asking; the Rexec clients show theirs on a new connection for every call. */
+  recall(token: Buffer): Proof | undefined {
+    const answer = this.#remembered.get(keyOf(token))?.answer
+    return answer && answer.until > Date.now() ? answer : undefined
+  }
+
   prove(token: Buffer): Promise<Proof> {
-    const key = hash('sha256', token, 'base64')
+    const key = keyOf(token)
     const known = this.#remembered.get(key)
     if (known && known.until > Date.now()) return known.proof
     const entry: Remembered = { proof: this.#check(token.toString()), until: Number.POSITIVE_INFINITY }
     this.#remember(key, entry)
     entry.proof.then(
       (proof) => {
+        entry.answer = proof
         entry.until = proof.until
       },
       (error) => {
@@ -87,4 +96,9 @@ export class Prover {
     const oldest = this.#remembered.keys().next().value
     if (oldest !== undefined) this.#remembered.delete(oldest)
   }
+}
+
+/** Tokens are not kept, their hashes are. */
+function keyOf(token: Buffer): string {
+  return hash('sha256', token, 'base64')
 }

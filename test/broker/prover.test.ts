@@ -16,7 +16,12 @@ async function makeProver(tokens: object, answer: (token: string) => unknown) {
     return { user: token, servers: [], ...(said as object) }
   }
   const prover = new Prover(createVerifier(signer.publicKeys), identify, settings)
-  return { signer, asked, prove: (token: string) => prover.prove(Buffer.from(token)) }
+  return {
+    signer,
+    asked,
+    prove: (token: string) => prover.prove(Buffer.from(token)),
+    recall: (token: string) => prover.recall(Buffer.from(token)),
+  }
 }
 
 t.test('one question per token, however many ask (C2)', async (t) => {
@@ -40,6 +45,21 @@ t.test('an answer is forgotten after its time, a refusal sooner (C2)', async (t)
   await t.rejects(prove('mallory'), { code: 'token_invalid' })
   await t.rejects(prove('mallory'), { code: 'token_invalid' })
   t.same(asked, ['alice', 'alice', 'mallory'])
+})
+
+t.test('only what has been proven and still holds is recalled (C2)', async (t) => {
+  const { prove, recall } = await makeProver({ rememberSeconds: 0.05 }, (token) =>
+    token === 'mallory' ? new RexecError('token_invalid') : {},
+  )
+  t.equal(recall('alice'), undefined, 'never seen')
+  const proving = prove('alice')
+  t.equal(recall('alice'), undefined, 'asked, not answered')
+  const proof = await proving
+  t.equal(recall('alice'), proof)
+  await t.rejects(prove('mallory'))
+  t.equal(recall('mallory'), undefined, 'a refusal is no proof')
+  while (Date.now() <= proof.until) await new Promise(setImmediate)
+  t.equal(recall('alice'), undefined, 'over')
 })
 
 t.test("a token's own end is kept (C2)", async (t) => {
