@@ -10,6 +10,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 client_address, server_address, token, credential = sys.stdin.read().split()
 context = zmq.Context()
+welcomed = threading.Event()
 
 
 def serve():
@@ -20,6 +21,7 @@ def serve():
     info = json.dumps({"concurrency": 1000, "state": "ready"}).encode()
     socket.send_multipart([b"READY", b"1", credential.encode(), info])
     assert socket.recv_multipart()[0] == b"WELCOME"
+    welcomed.set()
     streams = {}
     while True:
         verb, *rest = socket.recv_multipart()
@@ -66,6 +68,7 @@ def echoes(socket, sizes):
 
 
 threading.Thread(target=serve, daemon=True).start()
+assert welcomed.wait(60)  # a call that comes before the server is another test's matter
 result = {"pyzmq": zmq.__version__, "libzmq": zmq.zmq_version()}
 
 dealer, monitor = client(zmq.DEALER, IDENTITY=b"alice", METADATA=b"X-Purpose:test")
