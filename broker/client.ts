@@ -139,13 +139,15 @@ export class ClientSession implements Session {
 
   /** The call's last event has been written. */
   finish(call: Call): void {
-    this.#over(call)
+    call.over = true
+    this.#calls.delete(call)
+    if (this.#upload?.call === call) this.#upload.go()
   }
 
   /** The broker ends a call, whatever stands half-written. */
   abort(call: Call, last: Buffer): void {
     this.lane.abort(call, last)
-    this.#over(call)
+    this.finish(call)
   }
 
   /** A server has taken the call: what is left of a streamed one may come. */
@@ -154,12 +156,6 @@ export class ClientSession implements Session {
   }
 
   // --- inner
-
-  #over(call: Call): void {
-    call.over = true
-    this.#calls.delete(call)
-    if (this.#upload?.call === call) this.#upload.go()
-  }
 
   /** Whether it is known whose token this is; after that #proof says it. */
   #isProven(token: Buffer): boolean {

@@ -45,13 +45,8 @@ async function start(t: Test, settings: object = {}) {
   return { child, signer, next, listening: await next('broker listens') }
 }
 
-async function exit(child: ChildProcess): Promise<unknown> {
-  const [code] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode]
-  return code
-}
-
-t.test('SIGTERM lets running calls end, refuses new ones, then ends with 0', async (t) => {
-  const { child, signer, next, listening } = await start(t)
+/** A server with room for one call, and a client that has sent one. */
+async function call({ signer, listening }: Awaited<ReturnType<typeof start>>) {
   const exec = (await signer.sign('exec', { user: 'alice' }, 60)).token
   const credential = (await signer.sign('server', { user: 'alice', server: 'default' }, 60)).token
   const server = await ZmtpPeer.connect(listening.serverAddress)
@@ -59,6 +54,18 @@ t.test('SIGTERM lets running calls end, refuses new ones, then ends with 0', asy
   await server.next()
   const client = await ZmtpPeer.connect(listening.clientAddress)
   client.send('', exec, 'f', 'a')
+  return { exec, server, client }
+}
+
+async function exit(child: ChildProcess): Promise<unknown> {
+  const [code] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode]
+  return code
+}
+
+t.test('SIGTERM lets running calls end, refuses new ones, then ends with 0', async (t) => {
+  const broker = await start(t)
+  const { child, next, listening } = broker
+  const { exec, server, client } = await call(broker)
   const [, id] = await server.texts()
   client.send('other', '', exec, 'f', 'waits')
 
@@ -79,14 +86,9 @@ t.test('SIGTERM lets running calls end, refuses new ones, then ends with 0', asy
 })
 
 t.test('a call that does not end in time is told so', async (t) => {
-  const { child, signer, listening } = await start(t, { drainSeconds: 0.2 })
-  const exec = (await signer.sign('exec', { user: 'alice' }, 60)).token
-  const credential = (await signer.sign('server', { user: 'alice', server: 'default' }, 60)).token
-  const server = await ZmtpPeer.connect(listening.serverAddress)
-  server.send('READY', '1', credential, '{"concurrency":1,"state":"ready"}')
-  await server.next()
-  const client = await ZmtpPeer.connect(listening.clientAddress)
-  client.send('', exec, 'f', 'a')
+  const broker = await start(t, { drainSeconds: 0.2 })
+  const { child } = broker
+  const { server, client } = await call(broker)
   await server.next()
   child.kill('SIGTERM')
   const [, payload] = await client.next()

@@ -3,22 +3,13 @@ import { readFile, stat } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { FakeBroker } from '../support/fake-broker.ts'
 import { ServerCalls } from '../support/server-calls.ts'
+import { startServer } from '../support/start-server.ts'
 import { TestServer, type TestServerOptions } from '../support/test-server.ts'
 
 async function ready(t: Test, options: Omit<TestServerOptions, 'brokers'> = {}) {
   const server = await ServerCalls.start(options)
   t.teardown(() => server.close())
   return server
-}
-
-async function starting(t: Test, options: Omit<TestServerOptions, 'brokers'>) {
-  const broker = await FakeBroker.start()
-  const server = await TestServer.start({ ...options, brokers: [broker.address] })
-  t.teardown(async () => {
-    await server.close()
-    broker.close()
-  })
-  return { broker, server }
 }
 
 const SLEEP =
@@ -61,7 +52,7 @@ t.test('a refused credential: failed with credential_refused, exit code 1', asyn
 })
 
 t.test('no worker within workerSeconds: server_failed', async (t) => {
-  const { server } = await starting(t, { withoutWorker: true, settings: { workerSeconds: 1 } })
+  const { server } = await startServer(t, { withoutWorker: true, settings: { workerSeconds: 1 } })
   t.strictSame(await once(server.agent, 'exit'), [1, null])
   t.match(server.states.at(-1), {
     state: 'failed',

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { ensureVenv } from '../../bin/venv.ts'
 import type { AgentSettings } from '../../common/agent-settings.ts'
-import { FakeBroker } from '../support/fake-broker.ts'
+import type { FakeBroker } from '../support/fake-broker.ts'
 import { ServerCalls } from '../support/server-calls.ts'
-import { digestOf, TestServer, type TestServerOptions } from '../support/test-server.ts'
+import { startServer } from '../support/start-server.ts'
+import { digestOf } from '../support/test-server.ts'
 
 /** A tiny package of pure Python. */
 const TINY = 'iniconfig==2.0.0'
@@ -18,17 +19,6 @@ const plain = (process.env.PATH ?? '')
   .join(delimiter)
 const withUv = async () =>
   `${dirname(await ensureVenv('test-uv', { packages: ['uv==0.13.8'] }))}${delimiter}${plain}`
-
-/** A server that need not become ready. */
-async function start(t: Test, options: Omit<TestServerOptions, 'brokers'>) {
-  const broker = await FakeBroker.start()
-  const server = await TestServer.start({ ...options, brokers: [broker.address] })
-  t.teardown(async () => {
-    await server.close()
-    broker.close()
-  })
-  return { broker, server }
-}
 
 /** Settings for an environment that no other test has, in `folder`. */
 function fresh(folder: string, ...requirements: string[]): Partial<AgentSettings> {
@@ -103,7 +93,7 @@ t.test('requirements that name a dill get that one', async (t) => {
 })
 
 t.test('a failed installation: state, exit code 1, and the installer’s own words', async (t) => {
-  const { broker, server } = await start(t, {
+  const { broker, server } = await startServer(t, {
     settings: fresh(t.testdir(), 'no-such-package-of-rexec==1.0'),
     env: { PATH: await withUv() },
   })
@@ -122,7 +112,7 @@ t.test('a requirement that would be an option or a shell command is a bad requir
   const folder = t.testdir()
   for (const requirement of ['--target=/tmp', '-r/etc/passwd', 'x; touch pwned', '$(touch pwned)']) {
     const settings = { ...fresh(folder, requirement), environmentDigest: digestOf(requirement) }
-    const { broker, server } = await start(t, { settings, env: { PATH: await withUv() } })
+    const { broker, server } = await startServer(t, { settings, env: { PATH: await withUv() } })
     await once(server.agent, 'exit')
     t.match(await broker.state('failed'), '[install_failed]', requirement)
   }
@@ -132,7 +122,7 @@ t.test('a requirement that would be an option or a shell command is a bad requir
 t.test('two servers with one environment install it once', async (t) => {
   const settings = fresh(t.testdir(), TINY)
   const env = { PATH: await withUv() }
-  const servers = await Promise.all([start(t, { settings, env }), start(t, { settings, env })])
+  const servers = await Promise.all([startServer(t, { settings, env }), startServer(t, { settings, env })])
   await Promise.all(servers.map(({ broker }) => broker.state('ready')))
   const installed = servers.filter(({ broker }) =>
     messages(broker).some((line) => line.startsWith('Installing')),
@@ -141,7 +131,7 @@ t.test('two servers with one environment install it once', async (t) => {
 })
 
 t.test('another Python than the settings say is python_missing', async (t) => {
-  const { broker, server } = await start(t, {
+  const { broker, server } = await startServer(t, {
     settings: { python: '3.99', environmentDigest: digestOf('3.99') },
   })
   await once(server.agent, 'exit')
@@ -151,7 +141,7 @@ t.test('another Python than the settings say is python_missing', async (t) => {
 t.test('no uv, no ensurepip: the sentence says what to install', async (t) => {
   const folder = t.testdir({ 'ensurepip.py': 'raise ModuleNotFoundError("hidden", name="ensurepip")' })
   const settings = fresh(folder, TINY)
-  const { broker, server } = await start(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
+  const { broker, server } = await startServer(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
   await once(server.agent, 'exit')
   t.match(await broker.state('failed'), /ensurepip is missing.*python3-venv/)
 })
@@ -160,7 +150,7 @@ t.test('installSeconds ends an installer that hangs, and what it has started', a
   const folder = t.testdir()
   const PATH = await program(folder, 'uv', '#!/bin/sh\necho waiting for $$\nsleep 1000\n')
   const settings = { ...fresh(folder, TINY), installSeconds: 1 }
-  const { broker, server } = await start(t, { settings, env: { PATH } })
+  const { broker, server } = await startServer(t, { settings, env: { PATH } })
   await once(server.agent, 'exit')
   t.match(await broker.state('failed'), 'not done after 1 seconds')
   const pid = /waiting for (\d+)/.exec(messages(broker).join('\n'))![1]
@@ -171,7 +161,7 @@ t.test('an agent that is killed ends the installation', async (t) => {
   const folder = t.testdir()
   const PATH = await program(folder, 'uv', '#!/bin/sh\necho waiting\nsleep 1000\n')
   const settings = { ...fresh(folder, TINY) }
-  const { broker, server } = await start(t, { settings, env: { PATH } })
+  const { broker, server } = await startServer(t, { settings, env: { PATH } })
   await broker.seen(([, json]) => !!json?.includes('waiting'))
   const exited = once(server.worker!, 'exit')
   server.agent.kill('SIGKILL')
@@ -186,7 +176,7 @@ t.test('passwords of the index: not in arguments, logs or messages', async (t) =
     '#!/bin/sh\ncase "$*" in *s3cret-pass*) echo LEAK;; esac\necho "index $UV_DEFAULT_INDEX"\nexit 1\n',
   )
   const settings = { ...fresh(folder, TINY), indexUrl: 'https://me:s3cret-pass@example.org/simple' }
-  const { broker, server } = await start(t, { settings, env: { PATH } })
+  const { broker, server } = await startServer(t, { settings, env: { PATH } })
   await once(server.agent, 'exit')
   const all = [...server.log, ...messages(broker)].join('\n')
   t.match(all, 'example.org')
@@ -202,7 +192,7 @@ t.test('progress lines are short and without control characters', async (t) => {
     '#!/bin/sh\nprintf "\\033[1mbold\\033[0m 10%%\\rnow \\001this\\n%0500d\\n\\n"\nexit 1\n',
   )
   const settings = { ...fresh(folder, TINY) }
-  const { broker, server } = await start(t, { settings, env: { PATH } })
+  const { broker, server } = await startServer(t, { settings, env: { PATH } })
   await once(server.agent, 'exit')
   const told = messages(broker)
   t.ok(told.includes('now this'))
