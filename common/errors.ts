@@ -75,6 +75,10 @@ export const errorTable = {
     status: 400,
     says: 'This Python version is not offered. GET /api/v1/profiles lists the versions; write it as "python==3.12".',
   },
+  image_not_allowed: {
+    status: 400,
+    says: 'This image may not be used. Leave it out for the one of the profile, or ask your administrator to allow it.',
+  },
   python_required: {
     status: 400,
     says: 'The requirements must name the Python version that you call from, exactly and once. Add a line such as "python==3.12".',
@@ -108,6 +112,42 @@ export const errorTable = {
   namespace_not_owned: {
     status: 409,
     says: 'Your namespace exists but does not belong to you. Ask your administrator.',
+  },
+  namespace_not_ready: {
+    status: 503,
+    says: 'Your namespace cannot be used now. Try again in a minute; if it stays, ask your administrator.',
+  },
+  namespace_missing: {
+    status: 403,
+    says: 'No namespace is set up for you. Ask your administrator for one.',
+  },
+  quota_exceeded: {
+    status: 403,
+    says: 'Your namespace has no room for it. Stop other servers or ask for less.',
+  },
+  admission_refused: {
+    status: 403,
+    says: "The cluster's own policy refuses this server. Show the reason to your administrator.",
+  },
+  unschedulable: {
+    status: 503,
+    says: 'No node of the cluster has room for it. Ask for less, or try again later.',
+  },
+  image_unavailable: {
+    status: 502,
+    says: 'The image could not be pulled. Choose another Python version or profile, or tell your administrator.',
+  },
+  evicted: {
+    status: 503,
+    says: 'The cluster took the server off its node. Start it again.',
+  },
+  node_lost: {
+    status: 503,
+    says: 'The node on which the server ran does not answer. Start it again.',
+  },
+  start_interrupted: {
+    status: 503,
+    says: 'The start of the server was interrupted. Start it again.',
   },
   cluster_unavailable: {
     status: 503,

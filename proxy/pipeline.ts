@@ -11,6 +11,8 @@
  * The last three are put together in servers.ts. Each step can end the request with a code of common/errors.ts.
  */
 
+import type { PodSettings } from './security-model/pod-settings.ts'
+
 /** Who sent the request, proven by a token. `name` is the exact name the authenticator gave. */
 export interface User {
   name: string
@@ -42,6 +44,10 @@ export interface Profile {
   lifetimeSeconds: Bounds
   idleSeconds: Bounds
   concurrency: Bounds
+  /** Patterns of the images that a request may name; whether they must be pinned by digest. */
+  images: string[]
+  imagesByDigest: boolean
+  pod: PodSettings
 }
 
 export interface Bounds {
@@ -61,6 +67,8 @@ export interface ServerRequest {
   name?: string
   profile?: string
   python?: string
+  /** Instead of the profile's image for this Python version; one of the profile's `images`. */
+  image?: string
   requirements?: string[]
   env?: Record<string, string>
   resources?: Partial<Resources>

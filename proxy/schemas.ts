@@ -25,6 +25,12 @@ export const ServerRequestBody = Type.Object(
     python: Type.Optional(
       Type.String({ maxLength: 16, description: 'The Python version that you call from, such as "3.12".' }),
     ),
+    image: Type.Optional(
+      Type.String({
+        maxLength: 512,
+        description: "Image with that Python, instead of the profile's own, where the profile allows it.",
+      }),
+    ),
     requirements: Type.Optional(
       Type.Array(Type.String({ maxLength: MAX_TEXT }), {
         maxItems: MAX_ITEMS,

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { KubernetesSettings } from './cluster/kubernetes/settings.ts'
 import { IdentitySettings } from './identity/settings.ts'
 import { SecurityModelSettings } from './security-model/settings.ts'
 
@@ -135,15 +136,17 @@ export const ProxySettings = Type.Object(
     ),
     cluster: Type.Object(
       {
-        kind: Type.Literal('local', {
+        kind: Type.Enum(['kubernetes', 'local'], {
           default: 'local',
-          description: 'Where servers run: local = child processes, without isolation.',
+          description:
+            'Where servers run: kubernetes = Jobs, each user in a namespace; local = child processes, without isolation.',
         }),
         stateFolder: Type.String({
           minLength: 1,
           default: './state',
           description: 'Folder of the local servers and their environments.',
         }),
+        kubernetes: KubernetesSettings,
       },
       section,
     ),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Grant, Resources, ServerRequest } from '../pipeline.ts'
 import { approveEnv } from './env.ts'
+import type { PodSettings } from './pod-settings.ts'
 import { chooseProfile, profilesOf } from './profiles.ts'
 import { approvePython } from './python.ts'
 import { approveRequirements, baseRequirements } from './requirements/requirements.ts'
@@ -14,8 +15,10 @@ interface ServerFields {
   readonly name: string
   readonly profile: string
   readonly python: string
-  /** Interpreter (local) or image (Kubernetes) of the profile for this Python version. */
+  /** Interpreter (local) or image (Kubernetes): the profile's for this Python version, or the approved image. */
   readonly interpreter: string
+  /** The profile's; what it is does not depend on the request. */
+  readonly pod: Readonly<PodSettings>
   /** Normal form, sorted; the base requirements of the settings are among them. */
   readonly requirements: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -64,6 +67,7 @@ export function createSecurityModel(settings: SecurityModelSettings): SecurityMo
         profile: profile.name,
         python,
         interpreter,
+        pod: profile.pod,
         requirements: Object.freeze(requirements),
         env: Object.freeze(approveEnv(request.env, settings.env)),
         ...approveSizes(profile, request),

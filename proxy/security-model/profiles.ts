@@ -29,8 +29,8 @@ export function profilesOf(settings: readonly ProfileSettings[]): Profile[] {
         )
       }
     }
-    const { name, description, pythons, groups } = profile
-    return { name, description, pythons, groups, ...bounds }
+    const { name, description, pythons, groups, images, imagesByDigest, pod } = profile
+    return { name, description, pythons, groups, images, imagesByDigest, pod, ...bounds }
   })
   if (problems.length > 0) throw new SettingsError(problems)
   return profiles

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { PodSettings } from './pod-settings.ts'
 import { QUANTITY } from './quantity.ts'
 
 const HOUR = 3600
@@ -36,6 +37,16 @@ export const ProfileSettings = Type.Object(
       default: [],
       description: 'Groups that may use the profile; empty means everybody.',
     }),
+    images: Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
+      default: [],
+      description:
+        'Images that a request may name instead (Kubernetes only): patterns in which * stands for any characters but "/" and ends of names, such as "registry.example.org/science/*:*". Empty means none.',
+    }),
+    imagesByDigest: Type.Boolean({
+      default: false,
+      description: 'Whether an image that a request names must be pinned: "...@sha256:<64 hex digits>".',
+    }),
+    pod: PodSettings,
     cpu: bounds('Cores of each replica, in steps of 0.001.', '100m', 1, 4),
     memory: bounds('Bytes of memory of each replica.', '128Mi', '1Gi', '8Gi'),
     gpu: bounds('GPUs of each replica.', 0, 0, 0),

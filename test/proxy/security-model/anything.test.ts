@@ -18,6 +18,7 @@ const hostile = [...envAttacks, ...nameAttacks, ...requirementAttacks, ...sizeAt
 const GOOD: Required<Omit<ServerRequest, 'profile' | 'replace'>> = {
   name: 'a-1',
   python: '3.12',
+  image: 'registry.example.org/science:1',
   requirements: ['numpy>=2', 'Flask[async]; python_version < "4"'],
   env: { A: 'x', B_2: '' },
   resources: { cpu: 0.5, memory: 2 ** 30 },

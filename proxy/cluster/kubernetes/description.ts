@@ -1,0 +1,35 @@
+import { type Static, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import type { ApprovedServer } from '../../security-model/approve.ts'
+
+/**
+ * What a server is, as the annotation DESCRIPTION of its Job holds it. It is for showing: a user who may edit the own
+ * Jobs can put anything there, so nothing is decided by it but whether a server of the same user is used again.
+ */
+const Description = Type.Object({
+  profile: Type.String(),
+  python: Type.String(),
+  requirements: Type.Array(Type.String()),
+  resources: Type.Object({ cpu: Type.Number(), memory: Type.Number(), gpu: Type.Number() }),
+  replicas: Type.Integer(),
+  concurrency: Type.Integer(),
+  lifetimeSeconds: Type.Integer(),
+  environmentDigest: Type.String(),
+  digest: Type.String(),
+})
+
+export type Description = Static<typeof Description>
+
+export function describe(server: ApprovedServer): string {
+  return JSON.stringify(Value.Clean(Description, structuredClone({ ...server })))
+}
+
+/** Undefined for what describe() has not written. */
+export function readDescription(text: string | undefined): Description | undefined {
+  try {
+    const value: unknown = JSON.parse(text ?? '')
+    return Value.Check(Description, value) ? (Value.Clean(Description, value) as Description) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto'
+
+/** Labels and annotations of what rexec makes. Labels select, annotations hold what need not be a label value. */
+export const MANAGED_BY = 'app.kubernetes.io/managed-by'
+export const INSTANCE = 'app.kubernetes.io/instance'
+/** Label of Jobs, pods and Secrets: the server's name. */
+export const SERVER = 'rexec.dev/server'
+/** Annotation of namespaces and Jobs: the exact name of the user they belong to. */
+export const OWNER = 'rexec.dev/owner'
+/** Label of namespaces, Jobs and pods: OWNER as a label value, for selectors. */
+export const OWNER_HASH = 'rexec.dev/owner-hash'
+/** Annotation of Jobs: what the server is, as JSON (description.ts). */
+export const DESCRIPTION = 'rexec.dev/description'
+/** Annotation of Jobs: why it was ended, as JSON {code, message}; the Job's own condition says less. */
+export const VERDICT = 'rexec.dev/verdict'
+/** Annotation of namespaces: since when (ISO 8601) no authenticator has known the owner. */
+export const VANISHED_SINCE = 'rexec.dev/vanished-since'
+
+export const MANAGER = 'rexec'
+/** Name of the service account, NetworkPolicy, ResourceQuota and LimitRange in each namespace. */
+export const BASELINE = 'rexec'
+/** The containers of a pod. */
+export const AGENT = 'agent'
+export const WORKER = 'worker'
+/** The agent listens here while its server is ready (the kubelet's readiness probe). */
+export const READY_PORT = 5561
+
+/** Labels that everything made by this installation carries, and that select it. */
+export function ownLabels(instance: string): Record<string, string> {
+  return { [MANAGED_BY]: MANAGER, [INSTANCE]: instance }
+}
+
+export function selectorOf(labels: Record<string, string>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',')
+}
+
+/** 160 bits of SHA-256 of the exact name, as a label value. */
+export function ownerHash(user: string): string {
+  return createHash('sha256').update(user).digest('hex').slice(0, 40)
+}
+
+/** Of the Job and its Secret. A server's name is unique in its namespace, so the API server refuses a second one. */
+export function objectName(server: string): string {
+  return `rexec-${server}`
+}
