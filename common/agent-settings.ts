@@ -35,6 +35,11 @@ export const AgentSettings = Type.Object(
     indexUrl: Type.Optional(
       Type.String({ description: 'Package index for the installer, instead of PyPI.' }),
     ),
+    trustedHosts: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description:
+        'Hosts of an index whose certificate the installer does not check, or that has none: host or host:port.',
+    }),
     systemSitePackages: Type.Boolean({
       default: false,
       description: "Whether functions also see the packages of the image's own Python.",
@@ -67,9 +72,10 @@ export const AgentSettings = Type.Object(
       description: 'When told to stop, the server lets running calls go on for this many seconds.',
     }),
     workerSeconds: Type.Integer({
-      minimum: 1,
+      minimum: 0,
       default: 60,
-      description: 'The worker must have found the agent after this many seconds.',
+      description:
+        'The worker must have found the agent after this many seconds; 0 means never, where others watch its start.',
     }),
     installSeconds: Type.Integer({
       minimum: 1,
@@ -88,6 +94,25 @@ export const AgentSettings = Type.Object(
           'Memory of one call, where no container limits it: beyond it Python raises MemoryError (RLIMIT_DATA).',
       }),
     ),
+    sidecar: Type.Boolean({
+      default: false,
+      description:
+        'The agent is the sidecar of a pod, where it would be started again: after the end of the server it waits for SIGTERM.',
+    }),
+    readyPort: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65535,
+        description: 'A TCP port that is open while the server takes calls, for a readiness probe.',
+      }),
+    ),
+    terminationMessageFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'File for the last state, one JSON object of at most 4096 bytes. Kubernetes reads /dev/termination-log.',
+      }),
+    ),
     logLevel: Type.String({ default: 'info', description: 'fatal, error, warn, info, debug or trace.' }),
   },
   { additionalProperties: false },
@@ -97,7 +122,8 @@ export type AgentSettings = Static<typeof AgentSettings>
 
 /**
  * The agent says how it is on stdout, one JSON line each with `event: "state"`, beside its log lines: the local
- * cluster and `kubectl logs` read it there.
+ * cluster and `kubectl logs` read it there. Why the server ended also lies, without `event`, in the file
+ * `terminationMessageFile`.
  */
 export interface AgentStateLine {
   event: 'state'

@@ -218,6 +218,10 @@ export const errorTable = {
     status: 500,
     says: 'The process that ran your function ended before it returned. The server goes on; correct the function and call again.',
   },
+  process_limit: {
+    status: 503,
+    says: 'The server cannot start another process for your function. Let other calls end or use fewer processes, then call again.',
+  },
   worker_lost: {
     status: 502,
     says: 'The server has lost its worker, perhaps because memory ran out. Start it again, with more memory if need be.',
