@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync, renameSync } from 'node:fs'
 import { redact } from '../../../common/logger.ts'
-import { Changes } from './changes.ts'
+import { Changes } from '../changes.ts'
 
 /** Bytes of a log file; then it becomes FILE.1 and the one before is gone. So twice this is kept. */
 const MAX_BYTES = 4 * 1024 * 1024

@@ -4,7 +4,7 @@ import { AgentSettings } from '../../../common/agent-settings.ts'
 import { checkSettings } from '../../../common/settings.ts'
 import type { Phase, ServerStatus } from '../../pipeline.ts'
 import type { ApprovedServer } from '../../security-model/approve.ts'
-import { Changes } from './changes.ts'
+import { Changes } from '../changes.ts'
 import { LogFile } from './log-file.ts'
 import { Replica, type ReplicaState, socketIn } from './replica.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Changes } from '../../../../proxy/cluster/local/changes.ts'
+import { Changes } from '../../../proxy/cluster/changes.ts'
 
 t.test('everybody who waits is woken, by a change or an abort', async (t) => {
   const changes = new Changes()
