@@ -149,6 +149,10 @@ export const ProfileList = Type.Object({
       lifetimeSeconds: Bounds,
       idleSeconds: Bounds,
       concurrency: Bounds,
+      images: Type.Array(Type.String(), {
+        description: 'Images that a request may name; * stands for any characters but "/", ":" and "@".',
+      }),
+      imagesByDigest: Type.Boolean({ description: 'Whether they must be pinned by "@sha256:...".' }),
     }),
   ),
 })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Grant, Resources, ServerRequest } from '../pipeline.ts'
 import { approveEnv } from './env.ts'
+import { approveImage } from './image.ts'
 import type { PodSettings } from './pod-settings.ts'
 import { chooseProfile, profilesOf } from './profiles.ts'
 import { approvePython } from './python.ts'
@@ -66,7 +67,7 @@ export function createSecurityModel(settings: SecurityModelSettings): SecurityMo
         name: approveServerName(request.name, settings.names.maxLength),
         profile: profile.name,
         python,
-        interpreter,
+        interpreter: request.image === undefined ? interpreter : approveImage(profile, request.image),
         pod: profile.pod,
         requirements: Object.freeze(requirements),
         env: Object.freeze(approveEnv(request.env, settings.env)),

@@ -7,6 +7,11 @@ const quantity = (fallback: string, description: string) =>
     default: fallback,
     description,
   })
+/** Labels and annotations as Kubernetes takes them: an optional domain and a name; a value of 63 characters. */
+const KEY = Type.String({
+  pattern: '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$',
+})
+const LABEL_VALUE = Type.String({ pattern: '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$' })
 const label = (description: string) => Type.String({ minLength: 1, maxLength: 316, description })
 
 const Toleration = Type.Object(
@@ -41,7 +46,8 @@ const Volume = Type.Object(
 /** How the pods of a profile's servers are, beyond their sizes. Kubernetes only; users choose nothing of it. */
 export const PodSettings = Type.Object(
   {
-    nodeSelector: Type.Record(Type.String(), Type.String({ maxLength: 63 }), {
+    nodeSelector: Type.Record(KEY, LABEL_VALUE, {
+      ...closed,
       default: {},
       description: 'Labels of the nodes (a node pool) on which the servers run.',
     }),
@@ -67,11 +73,13 @@ export const PodSettings = Type.Object(
       description: "When the image of the worker is pulled. (The agent's image has a setting of its own.)",
     }),
     volumes: Type.Array(Volume, { default: [], maxItems: 32, description: 'Claims to mount.' }),
-    labels: Type.Record(Type.String(), Type.String({ maxLength: 63 }), {
+    labels: Type.Record(KEY, LABEL_VALUE, {
+      ...closed,
       default: {},
       description: 'Further labels of the pods. Labels of rexec itself cannot be changed.',
     }),
-    annotations: Type.Record(Type.String(), Type.String(), {
+    annotations: Type.Record(KEY, Type.String(), {
+      ...closed,
       default: {},
       description: 'Further annotations of the pods.',
     }),

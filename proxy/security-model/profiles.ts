@@ -1,18 +1,20 @@
 import { RexecError } from '../../common/errors.ts'
 import { SettingsError } from '../../common/settings.ts'
 import type { Bounds, Grant, Profile } from '../pipeline.ts'
+import { problemOfPattern } from './image.ts'
+import { problemsOfPod } from './pod-rules.ts'
 import { parseQuantity } from './quantity.ts'
 import type { ProfileSettings } from './settings.ts'
 
 const BOUNDED = ['cpu', 'memory', 'gpu', 'replicas', 'lifetimeSeconds', 'idleSeconds', 'concurrency'] as const
 
-/** The profiles as set, in plain numbers. @throws SettingsError naming every profile and bound that makes no sense. */
+/** The profiles as set, in plain numbers. @throws SettingsError naming every field that makes no sense. */
 export function profilesOf(settings: readonly ProfileSettings[]): Profile[] {
   const problems: string[] = []
   const names = new Set<string>()
   const profiles = settings.map((profile, index) => {
-    if (names.has(profile.name))
-      problems.push(`securityModel.profiles.${index}.name: used by another profile`)
+    const report = (problem: string) => problems.push(`securityModel.profiles.${index}.${problem}`)
+    if (names.has(profile.name)) report('name: used by another profile')
     names.add(profile.name)
     const bounds = {} as Record<(typeof BOUNDED)[number], Bounds>
     for (const field of BOUNDED) {
@@ -20,16 +22,19 @@ export function profilesOf(settings: readonly ProfileSettings[]): Profile[] {
       bounds[field] = { min: parseQuantity(min), default: parseQuantity(fallback), max: parseQuantity(max) }
       const { min: low, default: middle, max: high } = bounds[field]
       if (low > middle || middle > high) {
-        problems.push(`securityModel.profiles.${index}.${field}: min, default and max must not decrease`)
+        report(`${field}: min, default and max must not decrease`)
       }
       const [least, step] = field === 'cpu' ? [0.001, 0.001] : [field === 'gpu' ? 0 : 1, 1]
       if (low < least || [low, middle, high].some((value) => !isMultiple(value, step))) {
-        problems.push(
-          `securityModel.profiles.${index}.${field}: values must be multiples of ${step}, from ${least}`,
-        )
+        report(`${field}: values must be multiples of ${step}, from ${least}`)
       }
     }
     const { name, description, pythons, groups, images, imagesByDigest, pod } = profile
+    images.forEach((pattern, place) => {
+      const problem = problemOfPattern(pattern, imagesByDigest)
+      if (problem) report(`images.${place}: ${problem}`)
+    })
+    for (const problem of problemsOfPod(pod)) report(`pod.${problem}`)
     return { name, description, pythons, groups, images, imagesByDigest, pod, ...bounds }
   })
   if (problems.length > 0) throw new SettingsError(problems)

@@ -40,7 +40,7 @@ export const ProfileSettings = Type.Object(
     images: Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
       default: [],
       description:
-        'Images that a request may name instead (Kubernetes only): patterns in which * stands for any characters but "/" and ends of names, such as "registry.example.org/science/*:*". Empty means none.',
+        'Images that a request may name instead (Kubernetes only): written in full, where * stands for any characters but "/", ":" and "@", such as "registry.example.org/science/*:*". Empty means none.',
     }),
     imagesByDigest: Type.Boolean({
       default: false,
