@@ -152,9 +152,10 @@ export const SecurityModelSettings = Type.Object(
             'GLIBC_',
             'XDG_',
             'BASH_',
+            'NVIDIA_',
           ],
           description:
-            'Names that begin with one of these are refused: they steer the loader, Python or the installer.',
+            'Names that begin with one of these are refused: they steer the loader, Python, the installer or the container runtime.',
         }),
         deniedNames: Type.Array(Type.String({ minLength: 1 }), {
           default: [
