@@ -28,6 +28,7 @@ const DOORS: Record<string, string[]> = {
   pino: ['common/logger.ts'],
   'prom-client': ['common/metrics.ts'],
   typebox: ['common/', 'proxy/', 'broker/', 'server/', 'bin/'],
+  undici: ['proxy/cluster/kubernetes/connection.ts'],
   yaml: ['common/settings.ts'],
   zeromq: ['server/'],
 }
