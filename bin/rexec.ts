@@ -23,6 +23,9 @@ The parts of a service:
   broker --settings FILE the message router
   agent --settings FILE  runs beside the worker in a server
   keys --out DIR         make the keys that proxy and broker need
+  namespaces --settings FILE USER...
+                         print what gives users their namespaces where an administrator makes them
+    --service-account NAME the proxy's (default rexec-proxy)
 
   --help                 show this
   --version              show the version
@@ -38,6 +41,7 @@ const COMMANDS: Record<string, () => Promise<{ main(args: string[]): Promise<voi
   broker: () => import('../broker/main.ts'),
   agent: () => import('../server/main.ts'),
   keys: () => import('./keys.ts'),
+  namespaces: () => import('./namespaces.ts'),
 }
 
 async function run([command, ...args]: string[]): Promise<void> {
