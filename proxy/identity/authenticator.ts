@@ -17,6 +17,12 @@ export interface Authenticator {
   authenticate(proof: Proof): Promise<User | undefined>
   /** Whether it could tell. @throws identity_unavailable */
   check(): Promise<void>
+  /**
+   * Whether there is a user of this name, without a token. Left out where nobody can be asked. It is asked for each
+   * namespace every reconcileSeconds, so it answers from memory.
+   * @throws identity_unavailable when it cannot tell now
+   */
+  knows?(name: string): Promise<boolean>
 }
 
 const MAX_NAME = 255

@@ -7,6 +7,7 @@ import type { User } from '../pipeline.ts'
 import type { Authenticator } from './authenticator.ts'
 import { askChain, asUnavailable } from './chain.ts'
 import { createIdentityApi } from './identity-api.ts'
+import { createKubernetes, type ReviewToken } from './kubernetes.ts'
 import { Recent } from './recent.ts'
 import type { IdentitySettings } from './settings.ts'
 import { createStatic } from './static.ts'
@@ -21,15 +22,28 @@ export interface Identities {
   authenticate(token: string, options?: { fresh?: boolean; cookie?: string }): Promise<User>
   /** Whether anybody could be proven now. @throws identity_unavailable */
   check(): Promise<void>
+  /**
+   * Whether there is a user of this exact name. False only when every authenticator says so; undefined when one of
+   * them cannot tell, now or at all.
+   */
+  knows(name: string): Promise<boolean | undefined>
 }
 
-/** The authenticators there are. Those for JupyterHub tokens and Kubernetes TokenReview belong here. */
+interface Means {
+  logger: Logger
+  /** For the authenticator "kubernetes"; there where servers run on Kubernetes. */
+  reviewToken?: ReviewToken | undefined
+}
+
+/** The authenticators there are. That for JupyterHub tokens belongs here. */
 const AUTHENTICATORS: Record<
   IdentitySettings['authenticators'][number],
-  (settings: IdentitySettings, logger: Logger) => Authenticator
+  (settings: IdentitySettings, means: Means) => Authenticator
 > = {
-  'identity-api': ({ identityApi }, logger) => createIdentityApi(section(identityApi, 'identityApi'), logger),
-  static: ({ static: users }, logger) => createStatic(section(users, 'static'), logger),
+  'identity-api': ({ identityApi }, { logger }) =>
+    createIdentityApi(section(identityApi, 'identityApi'), logger),
+  kubernetes: ({ kubernetes }, { logger, reviewToken }) => createKubernetes(kubernetes, logger, reviewToken),
+  static: ({ static: users }, { logger }) => createStatic(section(users, 'static'), logger),
 }
 
 /** @throws SettingsError when an authenticator's section is missing or makes no sense */
@@ -38,10 +52,13 @@ export function createIdentities(
   {
     logger,
     registry,
+    reviewToken,
     now = () => performance.now(),
-  }: { logger: Logger; registry: Registry; now?: () => number },
+  }: Means & { registry: Registry; now?: () => number },
 ): Identities {
-  const authenticators = settings.authenticators.map((name) => AUTHENTICATORS[name](settings, logger))
+  const authenticators = settings.authenticators.map((name) =>
+    AUTHENTICATORS[name](settings, { logger, reviewToken }),
+  )
   const maxEntries = settings.cacheEntries
   const proven = new Recent<User>({ seconds: settings.cacheSeconds, maxEntries, now })
   const refused = new Recent<RexecError>({ seconds: settings.refusedCacheSeconds, maxEntries, now })
@@ -107,6 +124,14 @@ export function createIdentities(
       const results = await Promise.allSettled(authenticators.map((authenticator) => authenticator.check()))
       const failures = results.filter((result) => result.status === 'rejected')
       if (failures.length === authenticators.length) throw asUnavailable(failures[0]!.reason)
+    },
+
+    async knows(name) {
+      const answers = await Promise.all(
+        authenticators.map((authenticator) => authenticator.knows?.(name).catch(() => undefined)),
+      )
+      if (answers.includes(true)) return true
+      return answers.includes(undefined) ? undefined : false
     },
   }
 }

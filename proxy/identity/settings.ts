@@ -66,16 +66,36 @@ export const IdentityApiSettings = Type.Object(
   { additionalProperties: false },
 )
 
+export const KubernetesIdentitySettings = Type.Object(
+  {
+    audiences: Type.Array(Type.String({ minLength: 1, maxLength: 255 }), {
+      minItems: 1,
+      maxItems: 16,
+      uniqueItems: true,
+      default: ['rexec'],
+      description:
+        'A token must have been made for one of these audiences. Tokens made for the API server itself are not among them, so that no other program that gets one can use it here.',
+    }),
+    namePrefix: Type.String({
+      maxLength: 64,
+      default: '',
+      description: 'Put before every name, so that users of different authenticators cannot share one.',
+    }),
+  },
+  { additionalProperties: false, default: {} },
+)
+
 /** Who proves tokens, and how long their word holds (docs/admin/identity.md). */
 export const IdentitySettings = Type.Object(
   {
-    authenticators: Type.Array(Type.Union([Type.Literal('identity-api'), Type.Literal('static')]), {
+    authenticators: Type.Array(Type.Enum(['identity-api', 'kubernetes', 'static']), {
       minItems: 1,
       uniqueItems: true,
       description:
         'Tried in this order; the first that knows the token decides. Each has a section of its own.',
     }),
     identityApi: Type.Optional(IdentityApiSettings),
+    kubernetes: KubernetesIdentitySettings,
     static: Type.Optional(StaticSettings),
     maxTokenLength: Type.Integer({
       minimum: 64,
@@ -113,4 +133,5 @@ export const IdentitySettings = Type.Object(
 
 export type StaticSettings = Static<typeof StaticSettings>
 export type IdentityApiSettings = Static<typeof IdentityApiSettings>
+export type KubernetesIdentitySettings = Static<typeof KubernetesIdentitySettings>
 export type IdentitySettings = Static<typeof IdentitySettings>
