@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import type { Server, Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { AgentSettings, AgentStateLine } from '../common/agent-settings.ts'
@@ -9,25 +9,36 @@ import { BrokerLink } from './broker-link.ts'
 import type { Call } from './call.ts'
 import { Child } from './child.ts'
 import { after } from './clock.ts'
-import { knownCode } from './failure.ts'
+import { knownCode, stillbornFailure } from './failure.ts'
 import { Parent } from './parent.ts'
 import { Pool } from './pool.ts'
+import { ReadyPort } from './ready-port.ts'
+import { leaveTerminationMessage } from './termination-message.ts'
 import { listenForWorker } from './worker-socket.ts'
 
 /** After a failure the brokers have this many milliseconds to take in why. */
 const FAREWELL = 2000
+/** Connections of the worker beyond two for each process that it should have: some are just ending. */
+const SPARE_CONNECTIONS = 64
+
+/** States that are a server's last. */
+const ENDS = new Set<AgentStateLine['state']>(['failed', 'stopping'])
 
 /** A server's agent: brokers on one side, the worker on the other, and the server's life from start to end. */
 export class Agent {
   readonly #settings: AgentSettings
   readonly #logger: Logger
   readonly #pool: Pool
+  readonly #readyPort: ReadyPort | undefined
   #state: ServerState = { state: 'installing', message: '' }
   #links: BrokerLink[] = []
   #server: Server | undefined
   #parent: Parent | undefined
   #stopping = false
-  #stopWaiting: () => void
+  #over = false
+  /** The agent's, and the worker's. */
+  #exitCode = 0
+  #stopWaiting = () => {}
   #stopIdle = () => {}
   #stopLife: () => void
   #finish!: (exitCode: number) => void
@@ -44,11 +55,11 @@ export class Agent {
       concurrency: settings.concurrency,
       fork: (count) => this.#parent?.fork(count),
       kill: (pid) => this.#parent?.kill(pid),
+      onHopeless: (exit) => void this.#fail(...stillbornFailure(exit)),
     })
-    const { workerSeconds, lifetimeSeconds } = settings
-    this.#stopWaiting = after(workerSeconds, () => {
-      void this.#fail('server_failed', `Its worker did not start within ${workerSeconds} seconds.`)
-    })
+    const { readyPort, lifetimeSeconds } = settings
+    if (readyPort !== undefined) this.#readyPort = new ReadyPort(readyPort, logger)
+    this.#waitForWorker()
     this.#stopLife = after(lifetimeSeconds, () =>
       this.stop(`Its life time of ${lifetimeSeconds} seconds is over.`),
     )
@@ -56,16 +67,20 @@ export class Agent {
 
   /** Listens for the worker and connects to the brokers. */
   async start(): Promise<void> {
+    const { socket: path, sidecar, prefork, concurrency, maxResultBytes } = this.#settings
+    const restarted = sidecar && existsSync(path)
     this.#say({ state: 'starting', message: '' })
     this.#server = await listenForWorker({
-      path: this.#settings.socket,
+      path,
+      maxConnections: 2 * (prefork + concurrency) + SPARE_CONNECTIONS,
       onParent: (socket) => this.#welcomeParent(socket),
       onChild: (socket, pid) => {
-        const child = new Child(pid, socket, dirname(this.#settings.socket), this.#logger)
+        const child = new Child(pid, socket, { folder: dirname(path), maxResultBytes, logger: this.#logger })
         this.#pool.add(child)
         return child
       },
     })
+    this.#server.once('drop', () => this.#logger.warn('the worker opens more connections than it may'))
     this.#links = this.#settings.brokers.map(
       (address) =>
         new BrokerLink({
@@ -79,12 +94,25 @@ export class Agent {
           onRefused: (text) => void this.#fail('credential_refused', text),
         }),
     )
+    // A sidecar that died is started again. Its worker has ended with it, and the pod does.
+    if (restarted) void this.#fail('server_lost', 'Its agent ended unexpectedly and was started again.')
+  }
+
+  #waitForWorker(): void {
+    const { workerSeconds } = this.#settings
+    this.#stopWaiting = after(workerSeconds, () => {
+      void this.#fail('server_failed', `Its worker did not start within ${workerSeconds} seconds.`)
+    })
   }
 
   #welcomeParent(socket: Socket): Parent | undefined {
     if (this.#parent) return undefined // there is one worker; what else connects is not it
     this.#stopWaiting()
     const parent = new Parent(socket, this.#settings)
+    if (this.#over) {
+      parent.end(this.#exitCode) // a worker that comes when all is over ends as one that was there would have
+      return parent
+    }
     let replaced = false
     parent
       .on('progress', (line) => this.#progress(redact(line)))
@@ -97,7 +125,8 @@ export class Agent {
       .on('terminating', () => this.stop('It was told to stop.'))
       .on('gone', () => {
         this.#parent = undefined
-        if (!replaced) void this.#fail('worker_lost')
+        if (replaced) this.#waitForWorker()
+        else void this.#fail('worker_lost')
       })
     this.#parent = parent
     return parent
@@ -128,6 +157,13 @@ export class Agent {
 
   #say(line: Omit<AgentStateLine, 'event'>): void {
     this.#logger.info({ event: 'state', ...line })
+    const { terminationMessageFile } = this.#settings
+    if (terminationMessageFile === undefined || !ENDS.has(line.state)) return
+    try {
+      leaveTerminationMessage(terminationMessageFile, line)
+    } catch (error) {
+      this.#logger.warn(error, 'the termination message cannot be written')
+    }
   }
 
   #tell(state: ServerState): void {
@@ -147,34 +183,42 @@ export class Agent {
     this.#beIdle()
     this.#say({ state: 'ready', message: '' })
     this.#tell({ state: 'ready', message: '' })
+    void this.#readyPort?.open()
   }
 
   /** Ends with exit code 1 after telling everybody why. */
   async #fail(code: ErrorCode, detail?: string): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
+    this.#exitCode = 1
+    this.#readyPort?.close()
     const message = sentence(code, detail)
     this.#say({ state: 'failed', message, code })
     for (const call of this.#pool.calls) call.fail(code, detail)
     this.#tell({ state: 'failed', message, code })
     await this.#within(FAREWELL, Promise.all(this.#links.map((link) => link.closedByBroker())))
-    this.end(1)
+    this.end()
   }
 
-  /** Ends with exit code 0. Running calls may go on for drainSeconds. A second order to stop is obeyed at once. */
+  /**
+   * Ends with exit code 0. Running calls may go on for drainSeconds. An order to stop what is ending already is obeyed
+   * at once.
+   */
   stop(reason: string): void {
-    if (this.#stopping) return this.end(0)
+    if (this.#stopping) return this.end()
     this.#stopping = true
+    this.#readyPort?.close()
     this.#say({ state: 'stopping', message: reason })
     void this.#drain(reason)
   }
 
   async #drain(reason: string): Promise<void> {
     const drained = Promise.all(this.#links.map((link) => link.drain(reason)))
-    await this.#within(this.#settings.drainSeconds * 1000, drained)
+    // Without a worker there is nothing to wait for but the brokers.
+    await this.#within(this.#parent ? this.#settings.drainSeconds * 1000 : FAREWELL, drained)
     for (const call of this.#pool.calls) call.fail('server_stopping', reason)
     await this.#within(FAREWELL, drained)
-    this.end(0)
+    this.end()
   }
 
   /** Waits for a promise, but only so many milliseconds. */
@@ -187,16 +231,20 @@ export class Agent {
     clearTimeout(timer)
   }
 
-  /** Ends at once: connections, timers, the worker with all its processes. */
-  end(exitCode: number): void {
-    this.#stopping = true
+  /**
+   * Ends at once: connections, timers, the worker with all its processes. A sidecar goes on listening for a worker that
+   * has not connected yet, to tell it so: it would wait, and nobody would know why.
+   */
+  end(): void {
+    this.#stopping = this.#over = true
+    this.#readyPort?.close()
     this.#stopWaiting()
     this.#stopIdle()
     this.#stopLife()
     for (const link of this.#links) link.close()
     this.#pool.close()
-    this.#parent?.close()
-    this.#server?.close()
-    this.#finish(exitCode)
+    this.#parent?.end(this.#exitCode)
+    if (!this.#settings.sidecar) this.#server?.close()
+    this.#finish(this.#exitCode)
   }
 }

@@ -135,9 +135,15 @@ export class BrokerSession {
     }, heartbeat * 1000)
   }
 
-  /** Sends without waiting. Before the WELCOME only READY is sent; the state follows it. */
+  /**
+   * Sends without waiting. Before the WELCOME only READY is sent; the state follows it. Where the network takes less
+   * than there is to say, only the latest state waits for it: the worker can report progress as fast as it likes.
+   */
   tell(frames: (Buffer | string)[]): void {
-    if (this.#welcomed || frames[0] === Verb.READY || frames[0] === Verb.DRAIN) void this.send(frames)
+    if (!this.#welcomed && frames[0] !== Verb.READY && frames[0] !== Verb.DRAIN) return
+    const older = this.#queue.find((waiting) => waiting.frames[0] === Verb.STATE)
+    if (older && frames[0] === Verb.STATE) older.frames = frames
+    else void this.send(frames)
   }
 
   /** Resolves when libzmq has taken the message, or when the session is over. */

@@ -16,6 +16,10 @@ export interface Runner {
 
 /** Bytes of a call's events that may wait for the network before its process is made to wait. */
 export const HIGH_WATER = 256 * 1024
+/** What an event counts beyond its bytes, so that small and empty ones are bounded too. */
+const EVENT_BYTES = 256
+/** A call with so many bytes waiting is given no more output: its process has gone on while it was to wait. */
+const FULL = 8 * 1024 * 1024
 
 const PADDING = Buffer.alloc(MAX_PART)
 
@@ -47,6 +51,11 @@ export class Call {
   /** It has had its final event, or its broker is gone. */
   get ended(): boolean {
     return this.#ended
+  }
+
+  /** No well-behaved process comes so far, for it is made to wait long before. */
+  get isFull(): boolean {
+    return this.#waiting > FULL
   }
 
   /** Gives the call its process. */
@@ -141,8 +150,9 @@ export class Call {
     this.#post([Verb.EVENT, this.id, kind, payload], payload.length)
   }
 
-  #post(frames: (Buffer | string)[], bytes: number): void {
+  #post(frames: (Buffer | string)[], payload: number): void {
     if (this.#ended) return
+    const bytes = payload + EVENT_BYTES
     this.#waiting += bytes
     if (this.#waiting > HIGH_WATER && !this.#paused) {
       this.#paused = true

@@ -14,26 +14,46 @@ const SMALL = 64 * 1024
 /** After a process' exit its connection ends too, unless another process holds it; then that is waited for (ms). */
 const LINGER = 1000
 
+/** Characters of what a process without a call writes that are logged, once. */
+const STRAY_TEXT = 1000
+
+export interface ChildOptions {
+  /** Holds the FIFOs that it has made for stdout and stderr. */
+  folder: string
+  /** A larger item ends its call; worker.py refuses it before, but a function can write by itself. */
+  maxResultBytes: number
+  logger: Logger
+}
+
 /** A forked process of the worker: waits for one call, runs it, ends. */
 export class Child implements Runner {
   readonly pid: number
   readonly #socket: Socket
   readonly #outputs: Output[] = []
+  readonly #maxResultBytes: number
   #call: Call | undefined
   #exit: Exit | undefined
   #linger: NodeJS.Timeout | undefined
   finished = false
 
-  /** `folder` holds the FIFOs that it has made for stdout and stderr. @throws when they are not what they should be */
-  constructor(pid: number, socket: Socket, folder: string, logger: Logger) {
+  /** @throws when its FIFOs are not what they should be */
+  constructor(pid: number, socket: Socket, { folder, maxResultBytes, logger }: ChildOptions) {
     this.pid = pid
     this.#socket = socket
-    for (const channel of ['stdout', 'stderr'] as const) {
-      const onText = (text: string) => {
-        if (this.#call) this.#call.output(channel, text)
-        else logger.warn({ pid, text }, 'a waiting process wrote')
+    this.#maxResultBytes = maxResultBytes
+    let stray = false
+    try {
+      for (const channel of ['stdout', 'stderr'] as const) {
+        const onText = (text: string) => {
+          if (this.#call) this.#call.output(channel, text)
+          else if (!stray) logger.warn({ pid, text: text.slice(0, STRAY_TEXT) }, 'a waiting process wrote')
+          stray ||= !this.#call
+        }
+        this.#outputs.push(new Output(join(folder, `${pid}-${channel.slice(3)}`), onText))
       }
-      this.#outputs.push(new Output(join(folder, `${pid}-${channel.slice(3)}`), onText))
+    } catch (error) {
+      this.close()
+      throw error
     }
     socket.on('close', () => this.#conclude())
   }
@@ -44,7 +64,8 @@ export class Child implements Runner {
     if (!call || call.ended) return
     switch (type) {
       case FromChild.ITEM:
-        call.item(part, offset, size)
+        if (size <= this.#maxResultBytes) call.item(part, offset, size)
+        else call.fail('result_too_large', `A result of more than ${this.#maxResultBytes} bytes.`)
         break
       case FromChild.DONE:
         this.finished = true
@@ -53,7 +74,7 @@ export class Child implements Runner {
         break
       case FromChild.PENDING:
         this.#outputs.forEach((output, index) => {
-          output.drain(part.readUInt32BE(index * 4))
+          if (!call.isFull) output.drain(part.readUInt32BE(index * 4))
         })
         break
       case FromChild.ERROR:

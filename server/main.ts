@@ -17,9 +17,17 @@ export async function main(args: string[]): Promise<void> {
   if (!values.settings) throw new TypeError('Tell the agent its settings: rexec agent --settings FILE')
   const settings = loadSettings(AgentSettings, readFileSync(values.settings, 'utf8'))
   const agent = new Agent(settings, createLogger('agent', { level: settings.logLevel }))
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => agent.stop('It was told to stop.'))
-  if (values['exit-with-parent']) process.stdin.on('close', () => agent.end(0)).resume()
+  const told = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        resolve()
+        agent.stop('It was told to stop.')
+      })
+    }
+  })
+  if (values['exit-with-parent']) process.stdin.on('close', () => agent.end()).resume()
   await agent.start()
-  process.exit(await agent.ended)
+  const exitCode = await agent.ended
+  if (settings.sidecar) await told // the kubelet starts a sidecar that exits by itself again
+  process.exit(exitCode)
 }

@@ -21,6 +21,7 @@ export const ToParent = {
   SETUP: 'S', // JSON, see parent.ts
   FORK: 'N', // how many, in decimal
   KILL: 'K', // pid in decimal
+  END: 'E', // the exit code in decimal; the last message
 } as const
 
 export const FromChild = {

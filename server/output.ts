@@ -4,6 +4,8 @@ import { StringDecoder } from 'node:string_decoder'
 
 /** Bytes read at once: what a pipe holds on Linux. */
 const CHUNK = 64 * 1024
+/** What a pipe can be made to hold (fs.pipe-max-size). More cannot lie in it, whatever a child says. */
+const LARGEST_PIPE = 1024 * 1024
 /** All outputs read into the same buffer: reading is synchronous and the text is copied out at once. */
 const chunk = Buffer.allocUnsafe(CHUNK)
 
@@ -23,10 +25,12 @@ export class Output {
   constructor(path: string, onText: (text: string) => void) {
     this.#onText = onText
     this.#fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
-    unlinkSync(path)
-    if (!fstatSync(this.#fd).isFIFO()) {
+    try {
+      unlinkSync(path)
+      if (!fstatSync(this.#fd).isFIFO()) throw new TypeError(`${path} is not a FIFO`)
+    } catch (error) {
       closeSync(this.#fd)
-      throw new TypeError(`${path} is not a FIFO`)
+      throw error
     }
     this.#socket = new Socket({
       fd: this.#fd,
@@ -57,7 +61,7 @@ export class Output {
   /** Takes what lies in the pipe now, up to `bytes`, without waiting for the event loop. */
   drain(bytes = CHUNK): void {
     if (this.#socket.destroyed) return // all writers had closed it, so all has been read
-    let rest = bytes
+    let rest = Math.min(bytes, LARGEST_PIPE)
     try {
       while (rest > 0) {
         const count = readSync(this.#fd, chunk, 0, Math.min(rest, CHUNK), null)

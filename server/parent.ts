@@ -6,6 +6,13 @@ import { FromParent, MessageReader, message, ToParent } from './message.ts'
 
 /** The worker has no longer message to send. */
 const MAX_MESSAGE = 1024 * 1024
+/** Characters of its texts that go on: of a progress line, and of a reason. */
+const MAX_LINE = 1000
+const MAX_REASON = 16 * 1024
+/** A worker that has left so many bytes of orders unread does not follow any. */
+const MAX_UNREAD = 1024 * 1024
+/** Messages that each come once at most. */
+const ONCE = new Set<string>([FromParent.HELLO, FromParent.SERVING])
 
 /** What the worker needs to know: nothing of brokers or credentials. */
 const SETUP = [
@@ -15,6 +22,7 @@ const SETUP = [
   'requirements',
   'dill',
   'indexUrl',
+  'trustedHosts',
   'systemSitePackages',
   'installSeconds',
   'maxResultBytes',
@@ -40,20 +48,27 @@ interface ParentEvents {
 export class Parent extends EventEmitter<ParentEvents> {
   readonly #socket: Socket
   readonly #settings: AgentSettings
+  readonly #had = new Set<string>()
+  #ended = false
 
   constructor(socket: Socket, settings: AgentSettings) {
     super()
     this.#socket = socket
     this.#settings = settings
-    socket.on('close', () => this.emit('gone'))
+    socket.on('close', () => {
+      if (!this.#ended) this.emit('gone')
+    })
   }
 
   readonly reader = new MessageReader(MAX_MESSAGE, (type, body, _offset, size) => {
-    if (size > MAX_MESSAGE) this.close()
-    else this.#take(type, body.toString())
+    if (this.#ended) return
+    if (size > MAX_MESSAGE) throw new RangeError('a message of the worker is too long')
+    this.#take(type, body.toString())
   })
 
   #take(type: string, body: string): void {
+    if (ONCE.has(type) && this.#had.has(type)) throw new TypeError(`a second message of type ${type}`)
+    this.#had.add(type)
     switch (type) {
       case FromParent.HELLO:
         this.#send(
@@ -62,11 +77,13 @@ export class Parent extends EventEmitter<ParentEvents> {
         )
         break
       case FromParent.PROGRESS:
-        this.emit('progress', body)
+        this.emit('progress', body.slice(0, MAX_LINE))
         break
-      case FromParent.FAILED:
-        this.emit('failed', JSON.parse(body))
+      case FromParent.FAILED: {
+        const { code, detail } = JSON.parse(body)
+        this.emit('failed', { code, detail: String(detail).slice(0, MAX_REASON) })
         break
+      }
       case FromParent.REPLACED:
         this.emit('replaced')
         break
@@ -80,7 +97,7 @@ export class Parent extends EventEmitter<ParentEvents> {
         this.emit('terminating')
         break
       default:
-        this.close()
+        throw new TypeError(`a message of type ${type}`)
     }
   }
 
@@ -93,12 +110,16 @@ export class Parent extends EventEmitter<ParentEvents> {
     this.#send(ToParent.KILL, String(pid))
   }
 
-  /** Ends the worker: it kills everything below it when its connection is gone. */
-  close(): void {
-    this.#socket.destroy()
+  /** Ends the worker, which kills everything below it, with this exit code. Nothing is heard of it any more. */
+  end(exitCode: number): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#socket.end(message(ToParent.END, String(exitCode)))
   }
 
   #send(type: string, body: string): void {
-    if (!this.#socket.destroyed) this.#socket.write(message(type, body))
+    if (this.#ended || this.#socket.destroyed) return
+    this.#socket.write(message(type, body))
+    if (this.#socket.writableLength > MAX_UNREAD) this.#socket.destroy()
   }
 }

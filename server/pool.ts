@@ -1,5 +1,5 @@
 import type { Call, Runner } from './call.ts'
-import { type Exit, exitFailure } from './failure.ts'
+import { type Exit, stillbornFailure } from './failure.ts'
 
 /**
  * Forking the next process and ending that of a call wait for this pause (ms) after a call's beginning and end. Both keep
@@ -10,6 +10,8 @@ const TIDY_PAUSE = 5
 const RETRY_PAUSE = 500
 /** A process whose call has ended regularly ends by itself when it is let go; after this pause (ms) it is killed. */
 const KILL_PAUSE = 1000
+/** After so many processes in a row that were not even ready, with no call that could be the reason, none will be. */
+const HOPELESS = 20
 
 /** A process for one call. */
 export interface PooledChild extends Runner {
@@ -27,6 +29,8 @@ export interface PoolOptions {
   /** Orders to the worker's parent. */
   fork(count: number): void
   kill(pid: number): void
+  /** No process can be made ready any more; the last exit says why. */
+  onHopeless(exit: Exit): void
 }
 
 /** Keeps processes ready, gives each call one of its own, and ends the process with its call. */
@@ -38,6 +42,8 @@ export class Pool {
   #waiting: Call[] = []
   /** Ordered from the parent and not ready yet. */
   #starting = 0
+  /** Processes in a row that ended before they were ready. */
+  #stillbornCount = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: PoolOptions) {
@@ -65,9 +71,12 @@ export class Pool {
     this.#timer ??= setTimeout(() => this.fill(), pause)
   }
 
-  /** A process is ready. */
+  /** A process is ready. One that was not ordered is sent away, which bounds their number. */
   add(child: PooledChild): void {
+    const ordered = this.#starting > 0 && !this.#children.has(child.pid)
     this.#starting = Math.max(0, this.#starting - 1)
+    if (!ordered) return child.close()
+    this.#stillbornCount = 0
     this.#children.set(child.pid, child)
     this.#idle.push(child)
     this.#next()
@@ -128,7 +137,9 @@ export class Pool {
   /** A process ended before it was ready: calls are not left waiting for the next one, which may do the same. */
   #stillborn(exit: Exit): void {
     this.#starting = Math.max(0, this.#starting - 1)
-    if (this.#idle.length === 0) for (const call of [...this.#waiting]) call.fail(...exitFailure(exit))
+    if (this.#idle.length === 0) for (const call of [...this.#waiting]) call.fail(...stillbornFailure(exit))
+    if (this.#running.size > 0 || this.#idle.length > 0) this.#stillbornCount = 0
+    else if (++this.#stillbornCount === HOPELESS) this.#options.onHopeless(exit)
     this.#fillAfter(RETRY_PAUSE)
   }
 

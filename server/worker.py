@@ -5,6 +5,7 @@ do. That is why it is one file, longer than the project's others, of the standar
 environment that it installs. Python 3.9 to 3.14, on Linux; elsewhere without what only Linux has (prctl, /proc).
 
   main          connects as the parent, installs the environment, becomes that environment's Python, serves
+  Lifeline      the parent's connection, and how the worker's life ends
   Environment   the virtual environment of one digest
   Parent        forks children, kills them when told to, reports how they ended
   Child         one process, one call: unpickles, runs, pickles, ends
@@ -14,6 +15,7 @@ environment that it installs. Python 3.9 to 3.14, on Linux; elsewhere without wh
 docs/protocol.md, section 4, has the messages; docs/developer/server.md the reasons.
 """
 
+import errno
 import fcntl
 import functools
 import gc
@@ -48,7 +50,7 @@ HEADER = struct.Struct(">QB")  # length of the body, type
 # parent to agent
 HELLO, PROGRESS, FAILED, REPLACED, SERVING, EXITED, TERMINATING = b"HPFRSXT"
 # agent to parent
-SETUP, FORK, KILL = b"SNK"
+SETUP, FORK, KILL, END = b"SNKE"
 # child to agent, after HELLO
 PENDING, ITEM, ERROR, DONE = b"ODEZ"
 # agent to child
@@ -62,6 +64,8 @@ TRACEBACK_LENGTH = 64 * 1024  # its last characters
 LARGE = 64 * 1024  # larger pieces are read and written where they lie, without a copy
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 IOLBF = 1  # setvbuf(3): line buffered
+UNLIMITED = 1 << 60  # bytes; control groups of version 1 say "no limit" by a number beyond
+OOM_WINDOW = 1.0  # seconds: processes killed so soon after the kernel has killed for memory were killed for it
 
 
 class Failure(Exception):
@@ -116,15 +120,57 @@ class Link:
         return kind, self.read(size)
 
 
+class Lifeline(Link):
+    """The parent's connection. Its end is the worker's, with the exit code that the agent gives: on it depends whether
+    a Job has succeeded. SIGTERM is passed on to the agent, which lets running calls end before it gives that order."""
+
+    def __init__(self, connection):
+        super().__init__(connection)
+        self.terminated = self.told = False
+        self.wakeup, self.waker = socket.socketpair()
+        self.wakeup.setblocking(False)
+        self.waker.setblocking(False)
+        signal.signal(signal.SIGTERM, self.terminate)
+        signal.set_wakeup_fd(self.waker.fileno(), warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # see Environment.become()
+
+    def terminate(self, *_):
+        self.terminated = True  # the wake-up descriptor brings wait() to it
+
+    def wait(self, *descriptors, seconds=None):
+        """Waits for a message, a signal or one of the descriptors. Returns the descriptors that can be read."""
+        poll = select.poll()
+        for descriptor in (self.socket.fileno(), self.wakeup.fileno(), *descriptors):
+            poll.register(descriptor, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(None if seconds is None else 1000 * max(0, seconds))}
+        if self.wakeup.fileno() in ready:
+            self.wakeup.recv(4096)
+        if self.terminated and not self.told:
+            self.told = True
+            self.send((TERMINATING,))
+        return ready
+
+    def receive(self):
+        kind, body = super().receive()
+        if kind == END:
+            sys.exit(int(body))
+        return kind, body
+
+    def close(self):
+        """In a child, which has a connection of its own."""
+        signal.set_wakeup_fd(-1)
+        for each in (self.socket, self.wakeup, self.waker):
+            each.close()
+
+
 def main():
     # A clean __main__: dill gives it to the user's functions as their globals.
     sys.modules["__main__"] = types.ModuleType("__main__")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for whoever started the agent
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     path = sys.argv[1]
-    link = Link.connect(path, b"P")
-    link.send_json(HELLO, {"python": "%d.%d" % sys.version_info[:2]})
     try:
+        link = Lifeline.connect(path, b"P")
+        link.send_json(HELLO, {"python": "%d.%d" % sys.version_info[:2]})
         _, body = link.receive()
         setup = json.loads(body)
         environment = Environment(setup, link)
@@ -137,7 +183,7 @@ def main():
         link.send_json(FAILED, failure.report)
         sys.exit(1)
     except (EOFError, ConnectionError):
-        pass  # the agent has gone
+        sys.exit("rexec: the agent has gone")
 
 
 # ---------------------------------------------------------------- environment
@@ -159,11 +205,18 @@ class Environment:
 
     def become(self, path):
         """Replaces this process by the environment's Python, which fetches this file again."""
+        # As the first process of a container this one would lose a SIGTERM before it has a handler again.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        if self.link.terminated and not self.link.told:
+            os.kill(os.getpid(), signal.SIGTERM)
         environ = dict(os.environ, VIRTUAL_ENV=self.folder)
         environ["PATH"] = os.path.join(self.folder, "bin") + os.pathsep + os.environ.get("PATH", os.defpath)
         environ.pop("PYTHONHOME", None)
         source = "BOOTSTRAP = %r\nexec(BOOTSTRAP)" % BOOTSTRAP  # noqa: F821 (given by the bootstrap)
-        os.execve(self.python, [self.python, "-u", "-c", source, path], environ)
+        try:
+            os.execve(self.python, [self.python, "-u", "-c", source, path], environ)
+        except OSError as error:
+            raise Failure("install_failed", "The environment's Python cannot be started: %s." % error) from error
 
     def ensure(self):
         """Makes the environment unless it is complete. One process at a time: others wait for the lock."""
@@ -192,7 +245,7 @@ class Environment:
                 if not waiting:
                     self.progress("Waiting for another server that installs the same environment")
                     waiting = True
-                self.wait([], 0.2)
+                self.wait(seconds=0.2)
 
     def complete(self):
         return os.path.exists(self.marker) and os.access(self.python, os.X_OK)
@@ -243,6 +296,8 @@ class Environment:
         )
         if self.setup.get("indexUrl"):  # not an argument: it may hold a password, and all can read the process list
             environ["PIP_INDEX_URL"] = environ["UV_DEFAULT_INDEX"] = self.setup["indexUrl"]
+        if self.setup["trustedHosts"]:
+            environ["PIP_TRUSTED_HOST"] = environ["UV_INSECURE_HOST"] = " ".join(self.setup["trustedHosts"])
         if not os.access(os.path.expanduser("~"), os.W_OK):
             environ["XDG_CACHE_HOME"] = os.path.join(self.setup["environmentsFolder"], ".cache")
         installer = subprocess.Popen(
@@ -257,8 +312,10 @@ class Environment:
         rest = b""
         try:
             while True:
-                self.wait([installer.stdout])
-                data = os.read(installer.stdout.fileno(), 65536)
+                output = installer.stdout.fileno()
+                if output not in self.wait(output):
+                    continue
+                data = os.read(output, 65536)
                 *lines, rest = (rest + data if data else rest + b"\n").split(b"\n")
                 for line in lines:
                     tail = [*tail, self.progress(line.decode("utf-8", "replace"))][-TAIL_LINES:]
@@ -270,16 +327,16 @@ class Environment:
             kill_group(installer.pid)
             installer.wait()
 
-    def wait(self, readable, seconds=None):
-        """Waits for one of the files, while the agent is there and there is time."""
+    def wait(self, *descriptors, seconds=None):
+        """Waits for one of the descriptors, while the agent is there and there is time. Returns those to be read."""
         left = self.deadline - time.monotonic()
-        seconds = left if seconds is None else min(left, seconds)
-        ready, _, _ = select.select([*readable, self.link.socket], [], [], max(0, seconds))
-        if self.link.socket in ready:
-            raise EOFError("the agent has gone")  # it says nothing now but that
+        ready = self.link.wait(*descriptors, seconds=left if seconds is None else min(left, seconds))
+        if self.link.socket.fileno() in ready:
+            self.link.receive()  # the end, or the order to end: it has nothing else to say now
         if time.monotonic() > self.deadline:
             limit = self.setup["installSeconds"]
             raise Failure("install_failed", "The installation was not done after %d seconds." % limit)
+        return ready
 
 
 # ---------------------------------------------------------------- parent
@@ -293,32 +350,18 @@ class Parent:
         self.link = link
         self.setup = setup
         self.children = set()
-        self.memory = MemoryEvents()
-        self.terminated = False
-        self.wakeup, self.waker = socket.socketpair()
-        self.wakeup.setblocking(False)
-        self.waker.setblocking(False)
+        self.memory = Memory()
 
     def serve(self):
         self.warm_up()
         prctl(PR_SET_CHILD_SUBREAPER, 1)  # what a call leaves behind becomes this process' child, see reap()
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, self.terminate)
-        signal.set_wakeup_fd(self.waker.fileno(), warn_on_full_buffer=False)
         self.link.send_json(SERVING, {"dill": self.dill.__version__})
-        poll = select.poll()
-        poll.register(self.link.socket, select.POLLIN)
-        poll.register(self.wakeup, select.POLLIN)
-        told = False
         try:
             while True:
-                ready = [descriptor for descriptor, _ in poll.poll()]
-                if self.wakeup.fileno() in ready:
-                    self.wakeup.recv(4096)
+                ready = self.link.wait()
+                if self.link.wakeup.fileno() in ready:
                     self.reap()
-                    if self.terminated and not told:
-                        told = True
-                        self.link.send((TERMINATING,))
                 if self.link.socket.fileno() in ready:
                     self.obey(*self.link.receive())
         finally:
@@ -346,9 +389,6 @@ class Parent:
         gc.collect()
         gc.freeze()  # a collection in a child would copy every page of what is inherited
 
-    def terminate(self, *_):
-        self.terminated = True  # the wake-up descriptor brings serve() to it
-
     def obey(self, kind, body):
         if kind == FORK:
             for _ in range(int(body)):
@@ -360,8 +400,8 @@ class Parent:
         parent = os.getpid()
         try:
             pid = os.fork()
-        except OSError as error:  # no more processes or memory
-            self.link.send_json(EXITED, {"pid": 0, "code": 0, "reason": "no process can be started: %s" % error})
+        except OSError as error:
+            self.link.send_json(EXITED, {"pid": 0, "code": 0, "reason": self.no_process(error)})
             return
         if pid:
             self.children.add(pid)
@@ -374,14 +414,20 @@ class Parent:
         finally:
             os._exit(1)
 
+    def no_process(self, error):
+        """Why there cannot be another process."""
+        if error.errno == errno.ENOMEM:
+            return "there is no memory for another process"
+        if error.errno != errno.EAGAIN:
+            return str(error)
+        limit = ControlGroup("pids", "pids.max").number("pids.max")
+        return "as many processes and threads run as may%s" % ("" if limit is None else " (limit %d)" % limit)
+
     def become_child(self, parent):
-        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.link.socket.close()
-        self.wakeup.close()
-        self.waker.close()
+        self.link.close()
         os.setsid()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -408,8 +454,10 @@ class Parent:
                 kill_group(pid)
                 self.remove_fifos(pid)
                 code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
-                oom = code == -signal.SIGKILL and self.memory.killed()
-                self.link.send_json(EXITED, {"pid": pid, "code": code, "oom": oom})
+                report = {"pid": pid, "code": code}
+                if self.memory.killing() and code == -signal.SIGKILL:
+                    report.update(oom=True, limit=self.memory.limit())
+                self.link.send_json(EXITED, report)
         for pid in own_children() - self.children:
             kill(pid)
 
@@ -438,42 +486,66 @@ class Parent:
                 time.sleep(0.005)
 
 
-class MemoryEvents:
-    """How often the kernel has killed for want of memory in this control group (version 2, else 1)."""
+class ControlGroup:
+    """The files of a controller for this process' control group, of version 2 or 1.
 
-    def __init__(self):
-        self.file = None
-        for path in self.candidates():
-            if os.path.exists(path):
-                self.file = path
-                break
-        self.count = self.read()
+    In a container /sys/fs/cgroup is the container's own group, while /proc/self/cgroup may show the node's path to it.
+    """
 
-    def candidates(self):
+    def __init__(self, controller, *marks):
+        """`marks`: one of these files shows that the group has this controller."""
+        places = [*self.own(controller), "/sys/fs/cgroup", "/sys/fs/cgroup/" + controller]
+        exists = (place for place in places for mark in marks if os.path.exists(os.path.join(place, mark)))
+        self.folder = next(exists, None)
+
+    def own(self, controller):
         try:
             with open("/proc/self/cgroup") as groups:
                 for line in groups:
                     _, controllers, group = line.strip().split(":", 2)
                     if controllers == "":
-                        yield "/sys/fs/cgroup%s/memory.events" % group.rstrip("/")
-                    elif "memory" in controllers.split(","):
-                        yield "/sys/fs/cgroup/memory%s/memory.oom_control" % group.rstrip("/")
+                        yield "/sys/fs/cgroup" + group
+                    elif controller in controllers.split(","):
+                        yield "/sys/fs/cgroup/%s%s" % (controller, group)
         except OSError:
             pass
-        yield "/sys/fs/cgroup/memory.events"
-        yield "/sys/fs/cgroup/memory/memory.oom_control"
 
-    def read(self):
+    def read(self, name):
         try:
-            with open(self.file or "") as events:
-                return sum(int(count) for name, count in map(str.split, events) if name == "oom_kill")
-        except (OSError, ValueError):
-            return 0
+            with open(os.path.join(self.folder, name)) as file:
+                return file.read()
+        except (OSError, TypeError):  # or there is no such group
+            return ""
 
-    def killed(self):
-        """Whether that has happened since the last time this was asked."""
-        before, self.count = self.count, self.read()
-        return self.count > before
+    def number(self, *names):
+        """What the first of these files that there is says, None for no limit."""
+        text = next(filter(None, map(self.read, names)), "").strip()
+        return int(text) if text.isdigit() and int(text) < UNLIMITED else None
+
+
+class Memory:
+    """Whether the kernel kills for want of memory in this control group, and at which limit."""
+
+    def __init__(self):
+        self.group = ControlGroup("memory", "memory.events", "memory.oom_control")
+        self.count = self.kills()
+        self.seen = float("-inf")
+
+    def kills(self):
+        text = self.group.read("memory.events") or self.group.read("memory.oom_control")
+        found = re.search(r"^oom_kill (\d+)$", text, re.M)
+        return int(found.group(1)) if found else 0
+
+    def killing(self):
+        """Whether the kernel has just done so."""
+        before, self.count = self.count, self.kills()
+        if self.count > before:
+            self.seen = time.monotonic()
+        return time.monotonic() - self.seen < OOM_WINDOW
+
+    def limit(self):
+        """In bytes; None without one."""
+        return self.group.number("memory.max", "memory.limit_in_bytes")
 
 
 def fifo_paths(path, pid):
@@ -553,6 +625,8 @@ class Child:
             pass
         limit = self.setup.get("memoryBytes")
         if limit:
+            _, most = resource.getrlimit(resource.RLIMIT_DATA)
+            limit = limit if most == resource.RLIM_INFINITY else min(limit, most)  # it cannot be raised
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
     def serve(self, rehearsal):

@@ -47,8 +47,10 @@ t.test('a refused credential: failed with credential_refused, exit code 1', asyn
     await server.close()
     broker.close()
   })
+  const workerExit = once(server.worker!, 'exit')
   t.strictSame(await once(server.agent, 'exit'), [1, null])
   t.match(server.states.at(-1), { state: 'failed', code: 'credential_refused', message: /It has expired/ })
+  t.strictSame(await workerExit, [1, null])
 })
 
 t.test('no worker within workerSeconds: server_failed', async (t) => {
@@ -64,7 +66,9 @@ t.test('no worker within workerSeconds: server_failed', async (t) => {
 t.test('idleSeconds without a call end the server', async (t) => {
   const server = await ready(t, { settings: { idleSeconds: 1 } })
   t.equal((await server.run(SLEEP, '(1.2,)')).result, 'slept', 'a running call is no idleness')
+  const workerExit = once(server.server.worker!, 'exit')
   t.strictSame(await once(server.server.agent, 'exit'), [0, null])
+  t.strictSame(await workerExit, [0, null])
   t.match(server.server.states.at(-1), { state: 'stopping', message: 'It had no call for 1 seconds.' })
   t.strictSame((await server.broker.seen(([verb]) => verb === 'DRAIN'))[1], 'It had no call for 1 seconds.')
 })
@@ -137,19 +141,22 @@ t.test('--exit-with-parent: an agent whose stdin ends leaves nothing', async (t)
   ])
 })
 
-t.test('an agent that is killed takes worker and children with it', async (t) => {
-  const server = await ready(t)
-  let pid = 0
-  const exited = once(server.server.worker!, 'exit')
-  void server.run(SLEEP, '(1000,)', {
-    onEvent: (event) => {
-      if ('data' in event) pid = Number(event.data)
-      server.server.agent.kill('SIGKILL')
-    },
-  })
-  t.strictSame(await exited, [0, null])
-  await t.rejects(readFile(`/proc/${pid}/stat`))
-})
+t.test(
+  'an agent that is killed takes worker and children with it; the worker’s exit code shows it',
+  async (t) => {
+    const server = await ready(t)
+    let pid = 0
+    const exited = once(server.server.worker!, 'exit')
+    void server.run(SLEEP, '(1000,)', {
+      onEvent: (event) => {
+        if ('data' in event) pid = Number(event.data)
+        server.server.agent.kill('SIGKILL')
+      },
+    })
+    t.strictSame(await exited, [1, null])
+    await t.rejects(readFile(`/proc/${pid}/stat`))
+  },
+)
 
 t.test('a worker that is killed: its calls fail with worker_lost, then the agent does', async (t) => {
   const server = await ready(t)

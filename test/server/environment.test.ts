@@ -165,7 +165,7 @@ t.test('an agent that is killed ends the installation', async (t) => {
   await broker.seen(([, json]) => !!json?.includes('waiting'))
   const exited = once(server.worker!, 'exit')
   server.agent.kill('SIGKILL')
-  t.strictSame(await exited, [0, null])
+  t.strictSame(await exited, [1, null])
 })
 
 t.test('passwords of the index: not in arguments, logs or messages', async (t) => {

@@ -12,27 +12,42 @@ async function python(lines: string): Promise<string> {
 }
 
 t.test(
-  'a memory kill is told from other kills by the control group’s count (versions 2 and 1)',
+  'a memory kill is told from other kills by the control group’s count, with the limit (versions 2 and 1)',
   async (t) => {
     const folder = t.testdir({
-      v2: 'low 0\noom 3\noom_kill 1\n',
-      v1: 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n',
+      v2: { 'memory.events': 'low 0\noom 3\noom_kill 1\n', 'memory.max': '1073741824\n' },
+      v1: {
+        'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n',
+        'memory.limit_in_bytes': '1073741824\n',
+      },
     })
     const lines = `
-for version in ("v2", "v1"):
-    path = ${JSON.stringify(folder)} + "/" + version
-    events = worker.MemoryEvents()
-    events.file, events.count = path, 1
-    answers = [events.killed()]
-    text = open(path).read().replace("oom_kill 1", "oom_kill 2")
-    open(path, "w").write(text)
-    answers += [events.killed(), events.killed()]
+import os
+def memory(folder):
+    memory = worker.Memory()
+    memory.group.folder = folder
+    memory.count = memory.kills()
+    memory.seen = float("-inf")
+    return memory
+for version, events, limit, none in (
+    ("v2", "memory.events", "memory.max", "max"),
+    ("v1", "memory.oom_control", "memory.limit_in_bytes", "9223372036854771712"),
+):
+    folder = os.path.join(${JSON.stringify(folder)}, version)
+    looked = memory(folder)
+    answers = [looked.killing(), looked.limit()]
+    text = open(os.path.join(folder, events)).read().replace("oom_kill 1", "oom_kill 3")
+    open(os.path.join(folder, events), "w").write(text)
+    answers += [looked.killing(), looked.killing()]  # two processes may have been killed at once
+    looked.seen -= worker.OOM_WINDOW
+    open(os.path.join(folder, limit), "w").write(none)
+    answers += [looked.killing(), looked.limit()]
     print(answers)
-missing = worker.MemoryEvents()
-missing.file = None
-print(missing.killed())
+missing = memory(None)
+print(missing.killing(), missing.limit())
 `
-    t.equal(await python(lines), '[False, True, False]\n[False, True, False]\nFalse\n')
+    const expected = '[False, 1073741824, True, True, False, None]\n'
+    t.equal(await python(lines), `${expected.repeat(2)}False None\n`)
   },
 )
 
