@@ -11,14 +11,15 @@ import { createRandom, type Random } from '../../support/random.ts'
 import { securityModel } from '../../support/security-model.ts'
 
 const ROUNDS = 5000
-const { model, grant } = securityModel()
+const IMAGES = 'registry.example.org/science/*:*'
+const { model, grant } = securityModel({ profiles: [{ name: 'default', images: [IMAGES] }] })
 const hostile = [...envAttacks, ...nameAttacks, ...requirementAttacks, ...sizeAttacks].flatMap(
   ({ request }) => (request === undefined || JSON.stringify(request).length > 2000 ? [] : [request]),
 )
 const GOOD: Required<Omit<ServerRequest, 'profile' | 'replace'>> = {
   name: 'a-1',
   python: '3.12',
-  image: 'registry.example.org/science:1',
+  image: 'registry.example.org/science/a:1',
   requirements: ['numpy>=2', 'Flask[async]; python_version < "4"'],
   env: { A: 'x', B_2: '' },
   resources: { cpu: 0.5, memory: 2 ** 30 },
@@ -74,7 +75,10 @@ function isSafe(server: ApprovedServer): boolean {
   return (
     server.user === 'alice' &&
     /^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$/.test(server.name) &&
-    server.interpreter === `python:${server.python}-slim` &&
+    (server.interpreter === `python:${server.python}-slim` ||
+      /^registry\.example\.org\/science\/[a-z0-9._-]+(:[\w.-]+)?(@sha256:[0-9a-f]{64})?$/.test(
+        server.interpreter,
+      )) &&
     server.requirements.every((text) => /^[ -~]+$/.test(text) && parseRequirement(text).text === text) &&
     Object.entries(server.env).every(
       ([name, value]) =>

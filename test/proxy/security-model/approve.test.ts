@@ -43,11 +43,11 @@ t.test('nothing but known fields comes through', async (t) => {
     user: 'bob',
     interpreter: '/bin/sh',
     digest: 'x',
-    image: 'evil',
+    pod: { volumes: [{ claim: 'bobs', mountPath: '/mnt' }] },
     privileged: true,
   }
   const server = model.approve(grant, request)
-  t.match(server, { user: 'alice', interpreter: 'python:3.12-slim' })
+  t.match(server, { user: 'alice', interpreter: 'python:3.12-slim', pod: { volumes: [] } })
   t.same(Object.keys(server).sort(), Object.keys(model.approve(grant, { python })).sort())
 })
 

@@ -10,6 +10,7 @@ const DETOURS: Record<string, { code: string; error: string }> = {
   'write an approved server down': {
     code: `export const server: ApprovedServer = {
       user: 'alice', name: 'a', profile: 'default', python: '3.12', interpreter: 'python3', requirements: [], env: {},
+      pod: approved.pod,
       resources: { cpu: 1, memory: 1, gpu: 0 }, replicas: 1, lifetimeSeconds: 1, idleSeconds: 1, concurrency: 1,
       environmentDigest: '', digest: '' }`,
     error: 'TS2322',
@@ -44,6 +45,10 @@ const DETOURS: Record<string, { code: string; error: string }> = {
   },
   'raise its resources': {
     code: 'approved.resources.cpu = 64',
+    error: 'TS2540',
+  },
+  'mount another volume': {
+    code: `approved.pod.volumes = [{ claim: 'bobs', mountPath: '/mnt', readOnly: false }]`,
     error: 'TS2540',
   },
   'start a request': {

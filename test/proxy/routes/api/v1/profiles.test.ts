@@ -38,6 +38,31 @@ t.test('GET /profiles lists those open to the user, without images or interprete
   t.match(await taken.json(), { code: 'profile_not_allowed' })
 })
 
+t.test('GET /profiles says which images may be named, and nothing of how pods are', async (t) => {
+  const pod = {
+    nodeSelector: { pool: 'secret-pool' },
+    volumes: [{ claim: 'secret-claim', mountPath: '/data' }],
+  }
+  const { fetch } = await startApp(t, {
+    settings: {
+      securityModel: {
+        profiles: [
+          { name: 'a', images: ['registry.test/science/*:*'], imagesByDigest: true, pod },
+          { name: 'b' },
+        ],
+      },
+    },
+  })
+  const text = await (await fetch('/api/v1/profiles')).text()
+  t.notMatch(text, /secret|pod|python:/)
+  t.match(JSON.parse(text), {
+    profiles: [
+      { images: ['registry.test/science/*:*'], imagesByDigest: true },
+      { images: [], imagesByDigest: false },
+    ],
+  })
+})
+
 t.test('GET /broker says where the broker is', async (t) => {
   const { fetch } = await startApp(t)
   t.same(await (await fetch('/api/v1/broker')).json(), {
