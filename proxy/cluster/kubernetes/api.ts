@@ -57,12 +57,14 @@ export interface Api {
   patch<T extends KubernetesObject>(object: T, change: object): Promise<T>
   /**
    * One watch request on a list's path: events until the server ends it (after minutes) or the signal aborts.
+   * @param onOpen is called when the server has accepted it; the first event may be long in coming
    * @throws ApiError, isGone() when the resourceVersion of `query` is forgotten
    */
   watch<T extends KubernetesObject>(
     path: string,
     query: Record<string, string>,
     signal: AbortSignal,
+    onOpen?: () => void,
   ): AsyncIterable<WatchEvent<T>>
   /** Lines of a container's log, until it ends or the signal aborts. */
   logLines(namespace: string, pod: string, container: string, options: LogLineOptions): AsyncIterable<string>
@@ -121,6 +123,7 @@ export function connect(
       path: string,
       query: Record<string, string>,
       signal: AbortSignal,
+      onOpen?: () => void,
     ) {
       const parameters = new URLSearchParams({
         watch: 'true',
@@ -128,7 +131,7 @@ export function connect(
         timeoutSeconds: `${WATCH_SECONDS}`,
         ...query,
       })
-      const options = { verb: 'watch', idleMs: WATCH_IDLE_MS, signal }
+      const options = { verb: 'watch', idleMs: WATCH_IDLE_MS, signal, onOpen }
       for await (const line of linesOf(connection.stream(`${path}?${parameters}`, options))) {
         const { type, object } = JSON.parse(line)
         if (type === 'ERROR') throw new ApiError(object.code, object)

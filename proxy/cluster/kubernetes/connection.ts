@@ -37,6 +37,8 @@ export interface StreamOptions {
   /** Between two pieces, and before the first one; 0 means no limit. */
   idleMs: number
   signal: AbortSignal
+  /** Called when the API server has accepted the request; the first piece may be long in coming. */
+  onOpen?: (() => void) | undefined
 }
 
 /** Connections to one API server, shared by everything that speaks to it. Redirects are not followed. */
@@ -152,11 +154,12 @@ export function openConnection(load: () => KubeConfig, seconds: number, registry
       return { status: statusCode, headers: headers as Record<string, string>, text }
     },
 
-    async *stream(path, { verb, idleMs, signal }) {
+    async *stream(path, { verb, idleMs, signal, onOpen }) {
       if (signal.aborted) return
       const limits = { signal, headersTimeout: idleMs, bodyTimeout: idleMs }
       try {
         const { body } = await send({ method: 'GET', path, verb }, 'streams', limits)
+        onOpen?.()
         for await (const piece of body) yield piece
       } catch (error) {
         if (!signal.aborted) throw asApiError(error)
