@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto'
+import { access, mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cacheFolder } from '../../../bin/folders.ts'
+import { acquireLock } from '../../../proxy/cluster/local/lock.ts'
+
+/** How often to look whether another process has finished the same tools, in milliseconds. */
+const LOOK_AGAIN = 500
+
+export interface Recipe {
+  name: string
+  /** Everything that decides what comes out: versions, sums, the compiler. */
+  inputs: string[]
+  /** Fills the empty folder. */
+  build(folder: string): Promise<void>
+}
+
+/**
+ * Finds the tools in the cache or builds them. Two processes may ask at once. A build goes into a folder of another
+ * name and gets its own at the end, so what was killed half-way is never used, and begun anew.
+ * @param say is told what is going on, line by line
+ * @returns the folder
+ */
+export async function builtTools(
+  { name, inputs, build }: Recipe,
+  say: (line: string) => void = () => undefined,
+  cache = cacheFolder('tools'),
+): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 16)
+  const folder = join(cache, `${name}-${hash}`)
+  if (await exists(folder)) return folder
+  const release = await lock(`${folder}.lock`, name, say)
+  try {
+    if (await exists(folder)) return folder
+    const unfinished = `${folder}.unfinished`
+    await rm(unfinished, { recursive: true, force: true })
+    await mkdir(unfinished, { recursive: true })
+    say(`building ${name} into ${folder} (minutes; the next time it is there)`)
+    const start = Date.now()
+    await build(unfinished)
+    await rename(unfinished, folder)
+    say(`built ${name} in ${Math.round((Date.now() - start) / 1000)} s`)
+    return folder
+  } finally {
+    await release()
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function lock(folder: string, name: string, say: (line: string) => void): Promise<() => Promise<void>> {
+  for (let told = false; ; told = true) {
+    const release = await acquireLock(folder)
+    if (typeof release === 'function') return release
+    if (!told) say(`waiting for process ${release}, which builds ${name}`)
+    await sleep(LOOK_AGAIN)
+  }
+}
