@@ -1,0 +1,24 @@
+import { spawn } from 'node:child_process'
+
+/** Runs a program to its end. @returns its stdout @throws Error with the end of what it wrote */
+export async function runProgram(
+  program: string,
+  args: string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<string> {
+  const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let all = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+    all += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    all += chunk
+  })
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>()
+  child.on('error', reject).on('close', resolve)
+  const code = await promise
+  if (code === 0) return stdout
+  throw new Error(`${program} ${args.join(' ')} ended with exit code ${code}:\n${all.slice(-2000)}`)
+}

@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process'
+
+/** Runs kubectl with a kubeconfig. */
+export class Kubectl {
+  readonly #program: string
+  readonly kubeconfig: string
+
+  constructor(program: string, kubeconfig: string) {
+    this.#program = program
+    this.kubeconfig = kubeconfig
+  }
+
+  /** @returns its stdout @throws Error with its stderr */
+  readonly run = (...args: string[]): Promise<string> => this.#run(args)
+
+  /** Makes objects, or makes them so. */
+  readonly apply = async (manifest: object | object[]): Promise<void> => {
+    const items = [manifest].flat()
+    await this.#run(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+  }
+
+  async #run(args: string[], input = ''): Promise<string> {
+    const child = spawn(this.#program, ['--kubeconfig', this.kubeconfig, ...args])
+    const output = { stdout: '', stderr: '' }
+    child.stdout.on('data', (chunk) => {
+      output.stdout += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      output.stderr += chunk
+    })
+    // It may end before it has read everything.
+    child.stdin.on('error', () => undefined).end(input)
+    const { promise, resolve, reject } = Promise.withResolvers<number | null>()
+    child.on('error', reject).on('close', resolve)
+    const code = await promise
+    if (code === 0) return output.stdout
+    throw new Error(`kubectl ${args.join(' ')} ended with exit code ${code}: ${output.stderr.trim()}`)
+  }
+}
