@@ -1,0 +1,46 @@
+import type { Test } from 'tap'
+import { OwnApiServer } from './own-api-server.ts'
+import { kubernetesTools, toolsMissing } from './tools.ts'
+
+/** Whom a kubeconfig shall be for. */
+export type Subject = { serviceAccount: string; namespace: string } | { user: string; groups?: string[] }
+
+/** A real API server with etcd and controller manager (docs/developer/cluster.md). Its methods can be passed on. */
+export interface ApiServer {
+  /** https://127.0.0.1:PORT */
+  readonly url: string
+  /** Path; cluster admin (system:masters). */
+  readonly kubeconfig: string
+  /** What lies in it is removed at the end. */
+  readonly folder: string
+  /** As admin. @returns stdout @throws Error with stderr */
+  kubectl(...args: string[]): Promise<string>
+  /** Server-side apply as admin. */
+  apply(manifest: object | object[]): Promise<void>
+  /** Path of a kubeconfig with a service account's token, or with a client certificate of any user and groups. */
+  kubeconfigFor(subject: Subject): Promise<string>
+  /**
+   * Every object of every kind that can be listed, as "kind/namespace/name" -> uid, resourceVersion and the object, for
+   * "nothing has changed". Kinds that change by themselves (events, leases) are left out.
+   */
+  listing(): Promise<Map<string, unknown>>
+  /** Ends kube-apiserver alone, at once; etcd and controller manager stay. */
+  stopApi(): Promise<void>
+  /** Starts it on the same port, and resolves when it is ready. */
+  startApi(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** A test's own API server, ended and removed at its end. Takes about three seconds. */
+export async function startApiServer(t: Test): Promise<ApiServer> {
+  const start = performance.now()
+  const server = await OwnApiServer.start(await kubernetesTools((line) => t.comment(line)))
+  t.teardown(server.stop)
+  t.comment(`the API server was ready after ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  return server
+}
+
+/** Why no API server can be had here, with what to do; undefined when one can. */
+export async function apiServerMissing(): Promise<string | undefined> {
+  return toolsMissing()
+}
