@@ -3,15 +3,20 @@ import { RexecError } from '../../../common/errors.ts'
 import type { ServerRequest } from '../../../proxy/pipeline.ts'
 import type { Attack } from '../../attacks/attack.ts'
 import { envAttacks } from '../../attacks/env.ts'
+import { imageAttacks } from '../../attacks/images.ts'
 import { nameAttacks } from '../../attacks/names.ts'
+import { IMAGES } from '../../attacks/random.ts'
 import { requirementAttacks } from '../../attacks/requirements.ts'
 import { sizeAttacks } from '../../attacks/sizes.ts'
 import { securityModel } from '../../support/security-model.ts'
 
 const { model, grant } = securityModel({
-  profiles: [{ name: 'default' }, { name: 'staff', groups: ['staff'] }],
+  profiles: [
+    { name: 'default', images: [IMAGES] },
+    { name: 'staff', groups: ['staff'] },
+  ],
 })
-const corpus = { requirementAttacks, envAttacks, nameAttacks, sizeAttacks }
+const corpus = { requirementAttacks, envAttacks, imageAttacks, nameAttacks, sizeAttacks }
 
 /** What the security model answers to a body; the attacks keep everything else as a user would have it. */
 function answer({ request, json }: Attack): unknown {
