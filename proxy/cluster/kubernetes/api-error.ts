@@ -22,6 +22,9 @@ export class ApiError extends Error {
   }
 }
 
+/** RBAC's sentence; every other 403 comes from admission. */
+const NO_RIGHT = / cannot \S+ resource /
+
 const is = (error: unknown, status: number) => error instanceof ApiError && error.status === status
 
 export const isNotFound = (error: unknown): boolean => is(error, 404)
@@ -36,6 +39,14 @@ export const isAlreadyExists = (error: unknown): boolean =>
 /** The resourceVersion that a watch asked for is forgotten: list again. */
 export const isGone = (error: unknown): boolean => is(error, 410)
 
+/** A ValidatingAdmissionPolicy says no; for our own account, helm/rbac/admission-policy.yaml may have said it. */
+export const isPolicyRefusal = (error: unknown): boolean =>
+  (is(error, 403) || is(error, 422)) && / ValidatingAdmissionPolicy '/.test((error as ApiError).message)
+
+/** The service account has not been given the right. */
+export const isNoRight = (error: unknown): boolean =>
+  is(error, 403) && NO_RIGHT.test((error as ApiError).message)
+
 /** Nothing new can be made in the namespace: it is gone or about to be. */
 export function isNamespaceGone(error: unknown): boolean {
   if (!(error instanceof ApiError)) return false
@@ -46,8 +57,6 @@ export function isNamespaceGone(error: unknown): boolean {
   )
 }
 
-/** RBAC's sentence; every other 403 comes from admission. */
-const NO_RIGHT = / cannot \S+ resource /
 const MAX_DETAIL = 1000
 
 /** What a user is told of a failed request; what an admin needs is the cause, for the log. */
@@ -60,7 +69,7 @@ export function asRexecError(error: unknown): RexecError {
   if (isNamespaceGone(error)) {
     return new RexecError('namespace_not_ready', 'It is being deleted.', cause)
   }
-  if (status === 403 && !NO_RIGHT.test(message)) {
+  if (status === 403 && !isNoRight(error)) {
     const quota = quotaDetail(message)
     if (quota) return new RexecError('quota_exceeded', quota, cause)
     return new RexecError('admission_refused', sentenceOf(message), cause)

@@ -51,10 +51,15 @@ export interface Api {
   authorization: AuthorizationV1Api
   /** Makes the object as it is written; a field that Kubernetes does not know is refused, not dropped. */
   create<T extends KubernetesObject>(object: T): Promise<T>
-  /** Server-side apply by the field manager "rexec", forced: what others have written into our fields is put back. */
-  apply<T extends KubernetesObject>(object: T): Promise<T>
+  /**
+   * Server-side apply by the field manager "rexec". Forced, unless told otherwise: what others have written into our
+   * fields is put back; otherwise that is a conflict. With metadata.uid or resourceVersion as in patch().
+   */
+  apply<T extends KubernetesObject>(object: T, options?: { force: boolean }): Promise<T>
   /** Merge patch. With metadata.uid or resourceVersion in `change`, only of that very object (isConflict). */
   patch<T extends KubernetesObject>(object: T, change: object): Promise<T>
+  /** Deletes it, in the foreground (what belongs to it goes first). With metadata.uid only that very object. */
+  remove(object: KubernetesObject): Promise<void>
   /**
    * One watch request on a list's path: events until the server ends it (after minutes) or the signal aborts.
    * @param onOpen is called when the server has accepted it; the first event may be long in coming
@@ -102,11 +107,11 @@ export function connect(
         body: JSON.stringify(object),
       }),
 
-    apply: (object) =>
+    apply: (object, { force } = { force: true }) =>
       send({
         method: 'PATCH',
         verb: 'apply',
-        path: `${pathOf(object)}?fieldManager=${MANAGER}&force=true&fieldValidation=Strict`,
+        path: `${pathOf(object)}?fieldManager=${MANAGER}&force=${force}&fieldValidation=Strict`,
         headers: { 'content-type': 'application/apply-patch+yaml' },
         body: JSON.stringify(object),
       }),
@@ -118,6 +123,21 @@ export function connect(
         headers: { 'content-type': 'application/merge-patch+json' },
         body: JSON.stringify(change),
       }),
+
+    async remove(object) {
+      const { uid } = object.metadata!
+      await connection.call({
+        method: 'DELETE',
+        path: pathOf(object),
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          apiVersion: 'v1',
+          kind: 'DeleteOptions',
+          propagationPolicy: 'Foreground',
+          ...(uid && { preconditions: { uid } }),
+        }),
+      })
+    },
 
     async *watch<T extends KubernetesObject>(
       path: string,

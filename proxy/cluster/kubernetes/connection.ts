@@ -34,7 +34,7 @@ export interface Answer {
 export interface StreamOptions {
   /** How it is counted: watch, log. */
   verb: string
-  /** Between two pieces, and before the first one; 0 means no limit. */
+  /** Between two pieces; 0 means no limit, for the beginning neither. */
   idleMs: number
   signal: AbortSignal
   /** Called when the API server has accepted the request; the first piece may be long in coming. */
@@ -156,7 +156,9 @@ export function openConnection(load: () => KubeConfig, seconds: number, registry
 
     async *stream(path, { verb, idleMs, signal, onOpen }) {
       if (signal.aborted) return
-      const limits = { signal, headersTimeout: idleMs, bodyTimeout: idleMs }
+      // The kubelet begins to answer with the first line of a log.
+      const headersTimeout = idleMs === 0 ? 0 : seconds * 1000
+      const limits = { signal, headersTimeout, bodyTimeout: idleMs }
       try {
         const { body } = await send({ method: 'GET', path, verb }, 'streams', limits)
         onOpen?.()

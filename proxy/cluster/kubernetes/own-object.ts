@@ -1,0 +1,85 @@
+import type { KubernetesObject } from '@kubernetes/client-node'
+import { RexecError } from '../../../common/errors.ts'
+import type { Api } from './api.ts'
+import { isConflict, isNotFound, isPolicyRefusal } from './api-error.ts'
+import { ownLabels } from './names.ts'
+
+/** Objects in a user's namespace that bear a name of ours. One that this installation has not made is left alone. */
+export interface OwnObjects {
+  /**
+   * Makes it as it is written, whatever others have changed or added.
+   * @throws namespace_not_ready when somebody else has made an object of this name
+   */
+  put(object: KubernetesObject): Promise<void>
+  /** Resolves when there is none (any more) that is ours. */
+  remove(object: KubernetesObject): Promise<void>
+}
+
+export function createOwnObjects(api: Api, instance: string): OwnObjects {
+  const labels = Object.entries(ownLabels(instance))
+
+  /**
+   * The object as it is, if it is ours. There is no right to read what is only written (RBAC, helm/rbac); a patch that
+   * changes nothing answers with the object.
+   */
+  async function find(object: KubernetesObject): Promise<KubernetesObject | undefined> {
+    try {
+      const found = await api.patch(object, {})
+      return labels.every(([name, value]) => found.metadata?.labels?.[name] === value) ? found : undefined
+    } catch (error) {
+      // The admission policy refuses even this for what does not carry our labels.
+      if (isNotFound(error) || isPolicyRefusal(error)) return undefined
+      throw error
+    }
+  }
+
+  return {
+    async put(object) {
+      const made = await api.apply(object, { force: false }).catch(async (error) => {
+        if (!isConflict(error) && !isPolicyRefusal(error)) throw error
+        // Somebody has changed our fields, or it is not ours at all.
+        if (!(await find(object))) throw isConflict(error) ? notOurs(object) : error
+        return api.apply(object)
+      })
+      const surplus = beyond(made, object)
+      if (surplus) await api.patch(object, surplus)
+    },
+
+    async remove(object) {
+      const found = await find(object)
+      if (!found) return
+      const { name, namespace, uid } = found.metadata!
+      await api.remove({ ...object, metadata: { name, namespace: namespace!, uid: uid! } }).catch((error) => {
+        // Gone, or another one by now.
+        if (!isNotFound(error) && !isConflict(error)) throw error
+      })
+    },
+  }
+}
+
+function notOurs({ kind, metadata }: KubernetesObject): RexecError {
+  return new RexecError(
+    'namespace_not_ready',
+    `It holds a ${kind} "${metadata!.name}" that rexec has not made and that must go first.`,
+  )
+}
+
+/** What the object has in its spec beyond what it should have, as a merge patch that takes it away. */
+function beyond(made: object, wanted: object): object | undefined {
+  const [actual, expected] = [specOf(made), specOf(wanted)]
+  const spec = surplus(actual, expected)
+  return spec && { spec }
+}
+
+const specOf = (object: object): unknown => ('spec' in object ? object.spec : undefined)
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Lists are put back as a whole by the apply itself. */
+function surplus(actual: unknown, wanted: unknown): Record<string, unknown> | undefined {
+  if (!isMap(actual) || !isMap(wanted)) return undefined
+  const entries = Object.entries(actual)
+    .map(([key, value]) => [key, key in wanted ? surplus(value, wanted[key]) : null] as const)
+    .filter(([, value]) => value !== undefined)
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined
+}
