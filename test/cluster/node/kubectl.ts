@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { dirname, join } from 'node:path'
 
 /** Runs kubectl with a kubeconfig. */
 export class Kubectl {
@@ -16,11 +17,13 @@ export class Kubectl {
   /** Makes objects, or makes them so. */
   readonly apply = async (manifest: object | object[]): Promise<void> => {
     const items = [manifest].flat()
-    await this.#run(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+    await this.#run(['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
   }
 
   async #run(args: string[], input = ''): Promise<string> {
-    const child = spawn(this.#program, ['--kubeconfig', this.kubeconfig, ...args])
+    // What it remembers of a cluster goes by the address, which another cluster may have had before.
+    const env = { ...process.env, KUBECACHEDIR: join(dirname(this.kubeconfig), 'cache') }
+    const child = spawn(this.#program, ['--kubeconfig', this.kubeconfig, ...args], { env })
     const output = { stdout: '', stderr: '' }
     child.stdout.on('data', (chunk) => {
       output.stdout += chunk
