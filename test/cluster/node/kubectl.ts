@@ -17,7 +17,15 @@ export class Kubectl {
   /** Makes objects, or makes them so. */
   readonly apply = async (manifest: object | object[]): Promise<void> => {
     const items = [manifest].flat()
-    await this.#run(['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+    await this.#run(
+      ['apply', '--server-side', '--force-conflicts', '-f', '-'],
+      JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+    )
+  }
+
+  /** A token of a service account, for an hour. */
+  async token({ serviceAccount, namespace }: { serviceAccount: string; namespace: string }): Promise<string> {
+    return (await this.run('create', 'token', serviceAccount, `--namespace=${namespace}`)).trim()
   }
 
   async #run(args: string[], input = ''): Promise<string> {
