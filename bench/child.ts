@@ -25,10 +25,19 @@ export function endChildren(): void {
 const KILL_AFTER = 10_000
 const STDERR_KEPT = 4000
 
-/** Starts a program; `input`, if given, is all that its stdin gets. Secrets go there, not into `args`. */
-export function startChild(command: string, args: string[], input?: string): Child {
+/**
+ * Starts a program; `input`, if given, is all that its stdin gets, `env` comes on top of ours. Secrets go there, not
+ * into `args`.
+ */
+export function startChild(
+  command: string,
+  args: string[],
+  input?: string,
+  env: Record<string, string> = {},
+): Child {
   const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(command, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   })
   running.add(child)
   child.once('close', () => running.delete(child))

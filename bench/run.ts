@@ -8,13 +8,13 @@
  *   --json                the result on stdout instead of tables
  *   --results FOLDER      where the result is kept as JSON (default bench/results)
  */
-import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Problem } from '../bin/problem.ts'
 import { ensureVenv } from '../bin/venv.ts'
 import { type BrokerResult, brokerTable, type Duration, measureBroker } from './broker.ts'
 import { type Facts, machineFacts } from './facts.ts'
+import { keep } from './keep.ts'
 import { runProgram, say } from './program.ts'
 import { measureStack, type StackResult, stackTable } from './stack.ts'
 import { VENV } from './venv.ts'
@@ -72,11 +72,4 @@ function tables({ facts, broker, stack }: Result): string {
   if (broker) parts.push(brokerTable(broker))
   if (stack) parts.push(stackTable(stack))
   return parts.join('\n\n')
-}
-
-async function keep(folder: string, json: string, date: string): Promise<string> {
-  const file = join(folder, `${date.slice(0, 19).replaceAll(':', '-')}.json`)
-  await mkdir(folder, { recursive: true })
-  await writeFile(file, `${json}\n`)
-  return file
 }
