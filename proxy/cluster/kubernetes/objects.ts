@@ -1,0 +1,165 @@
+import type { V1ContainerStatus, V1Job, V1Namespace, V1ObjectMeta, V1Pod } from '@kubernetes/client-node'
+
+/**
+ * What is kept of the objects that are watched: the fields that something here reads, so that thousands of Jobs cost
+ * little memory, and nobody who may write annotations in an own namespace can fill it. Times are Dates, whether the
+ * object came as plain JSON (list, watch) or from the client.
+ */
+
+/** Texts of Kubernetes are cut to this many characters; a termination message has 4096 bytes at most. */
+const MAX_TEXT = 4096
+/** Only annotations and labels of these prefixes are kept: our own, and those of the Job controller. */
+const KEPT = /^(rexec\.dev\/|app\.kubernetes\.io\/(managed-by|instance)$|batch\.kubernetes\.io\/)/
+const CONDITIONS = ['PodScheduled', 'Ready', 'DisruptionTarget']
+
+/** A warning about a Job, such as that its pods cannot be created. */
+export interface JobEvent {
+  metadata: V1ObjectMeta
+  /** Of the Job. */
+  job: string
+  message: string
+  first: Date
+  last: Date
+}
+
+/** An event as the API server sends it (core/v1), as far as it is read. */
+export interface RawEvent {
+  metadata: V1ObjectMeta
+  involvedObject: { kind?: string; name?: string; uid?: string }
+  reason?: string
+  message?: string
+  firstTimestamp?: Date | string | null
+  lastTimestamp?: Date | string | null
+  eventTime?: Date | string | null
+}
+
+export function keptJob(job: V1Job): V1Job {
+  const { suspend, parallelism, completions, activeDeadlineSeconds, template } = job.spec ?? {}
+  const { conditions, startTime, completionTime, ...counts } = job.status ?? {}
+  return {
+    metadata: keptMetadata(job.metadata),
+    spec: {
+      suspend,
+      parallelism,
+      completions,
+      activeDeadlineSeconds,
+      template: { spec: keptContainers(template?.spec) },
+    },
+    status: {
+      active: counts.active,
+      terminating: counts.terminating,
+      failedIndexes: cut(counts.failedIndexes),
+      completedIndexes: cut(counts.completedIndexes),
+      startTime: date(startTime),
+      completionTime: date(completionTime),
+      conditions: conditions?.map(keptCondition),
+    },
+  }
+}
+
+export function keptPod(pod: V1Pod): V1Pod {
+  const { phase, reason, message, startTime, conditions } = pod.status ?? {}
+  const { containerStatuses, initContainerStatuses } = pod.status ?? {}
+  const owner = pod.metadata?.ownerReferences?.find(({ controller }) => controller)
+  return {
+    metadata: { ...keptMetadata(pod.metadata), ...(owner && { ownerReferences: [owner] }) },
+    spec: { nodeName: pod.spec?.nodeName, ...keptContainers(pod.spec) },
+    status: {
+      phase,
+      reason,
+      message: cut(message),
+      startTime: date(startTime),
+      conditions: conditions?.filter(({ type }) => CONDITIONS.includes(type)).map(keptCondition),
+      containerStatuses: containerStatuses?.map(keptContainerStatus),
+      initContainerStatuses: initContainerStatuses?.map(keptContainerStatus),
+    },
+  }
+}
+
+export function keptNamespace(namespace: V1Namespace): V1Namespace {
+  return { metadata: keptMetadata(namespace.metadata), status: { phase: namespace.status?.phase } }
+}
+
+/** Undefined for events that say nothing about the start of a server. */
+export function keptEvent(event: RawEvent): JobEvent | undefined {
+  const { metadata, involvedObject, reason, message } = event
+  if (involvedObject.kind !== 'Job' || !involvedObject.uid || reason !== 'FailedCreate') return undefined
+  const last = event.lastTimestamp ?? event.eventTime ?? metadata.creationTimestamp
+  const { name, namespace, uid, resourceVersion } = metadata
+  return {
+    metadata: { name, namespace, uid, resourceVersion },
+    job: involvedObject.uid,
+    message: cut(message) ?? '',
+    first: date(event.firstTimestamp ?? last) ?? new Date(0),
+    last: date(last) ?? new Date(0),
+  }
+}
+
+function keptMetadata(metadata: V1ObjectMeta = {}): V1ObjectMeta {
+  const { name, namespace, uid, resourceVersion, labels, annotations } = metadata
+  return {
+    name,
+    namespace,
+    uid,
+    resourceVersion,
+    creationTimestamp: date(metadata.creationTimestamp),
+    deletionTimestamp: date(metadata.deletionTimestamp),
+    labels: keptTexts(labels),
+    annotations: keptTexts(annotations),
+  }
+}
+
+function keptTexts(texts: Record<string, string> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).filter(([name]) => KEPT.test(name)))
+}
+
+type PodSpec = Pick<NonNullable<V1Pod['spec']>, 'containers' | 'initContainers'>
+
+function keptContainers(spec: PodSpec | undefined): PodSpec {
+  const kept = ({ name, image, resources }: PodSpec['containers'][number]) => ({ name, image, resources })
+  return { containers: spec?.containers?.map(kept) ?? [], initContainers: spec?.initContainers?.map(kept) }
+}
+
+type Condition = {
+  type: string
+  status: string
+  reason?: string
+  message?: string
+  lastTransitionTime?: Date | string
+}
+
+function keptCondition({ type, status, reason, message, lastTransitionTime }: Condition) {
+  return { type, status, reason, message: cut(message), lastTransitionTime: date(lastTransitionTime) }
+}
+
+function keptContainerStatus(status: V1ContainerStatus): V1ContainerStatus {
+  const { name, image, ready, restartCount, state, lastState } = status
+  // `imageID` is required by the type and read by nobody.
+  return {
+    name,
+    image,
+    imageID: '',
+    ready,
+    restartCount,
+    state: keptState(state),
+    lastState: keptState(lastState),
+  }
+}
+
+function keptState(state: V1ContainerStatus['state'] = {}): V1ContainerStatus['state'] {
+  const { waiting, running, terminated } = state
+  if (waiting) return { waiting: { reason: waiting.reason, message: cut(waiting.message) } }
+  if (running) return { running: { startedAt: date(running.startedAt) } }
+  if (!terminated) return undefined
+  const { exitCode, signal, reason, message, startedAt, finishedAt } = terminated
+  const times = { startedAt: date(startedAt), finishedAt: date(finishedAt) }
+  return { terminated: { exitCode, signal, reason, message: cut(message), ...times } }
+}
+
+function cut(text: string | undefined): string | undefined {
+  return text && text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text
+}
+
+function date(time: Date | string | null | undefined): Date | undefined {
+  return time ? new Date(time) : undefined
+}

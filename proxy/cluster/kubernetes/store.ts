@@ -1,0 +1,217 @@
+import type { CoreV1Event, V1Job, V1Namespace, V1Pod } from '@kubernetes/client-node'
+import type { Logger } from '../../../common/logger.ts'
+import { Gauge, type Registry } from '../../../common/metrics.ts'
+import type { Namespace, ServerStatus } from '../../pipeline.ts'
+import type { Api } from './api.ts'
+import type { Watched } from './informer.ts'
+import { OWNER, objectName, ownLabels, selectorOf } from './names.ts'
+import { type JobEvent, keptEvent, keptJob, keptPod } from './objects.ts'
+import { createOwners } from './owners.ts'
+import type { KubernetesSettings } from './settings.ts'
+import { type Judgement, judge, toServerStatus, type Verdict } from './status.ts'
+import { createWaiting } from './waiting.ts'
+import { pathOf, Watches } from './watches.ts'
+
+/** Warnings kept of one namespace; whoever may write events there can add any number. */
+const MAX_EVENTS = 500
+/** Of a wait for time alone to change something, in milliseconds. */
+const SHORTEST_WAIT = 10
+const LONGEST_WAIT = 3_600_000
+
+/** A server as the reconciler sees it. */
+export interface KnownServer {
+  job: V1Job
+  pods: V1Pod[]
+  status: ServerStatus
+  /** Why the Job must be ended: its failure would otherwise come alive again behind a status "failed". */
+  verdict?: Verdict
+}
+
+/**
+ * All servers of this installation as the API server has told of them: reading costs no call, and any number of
+ * proxies see the same. Objects hold the fields that objects.ts keeps, and must not be changed.
+ */
+export interface ServerStore {
+  /** Resolves when everything has been read once. */
+  readonly ready: Promise<void>
+  /** Servers in this namespace whose namespace and Job are this user's. */
+  list(namespace: string, owner: string): ServerStatus[]
+  get(namespace: string, owner: string, name: string): ServerStatus | undefined
+  /** By the name of the server. */
+  job(namespace: string, name: string): V1Job | undefined
+  /** Pods of this very Job. */
+  pods(job: V1Job): V1Pod[]
+  /** The user whose namespace this is by its label and annotation; undefined for any other namespace. */
+  ownerOf(namespace: string): string | undefined
+  namespaces(): Iterable<V1Namespace>
+  /** What this process has just written is seen at once; never replaces what is newer. */
+  put(job: V1Job): void
+  /** A namespace whose owner has just been proven by reading or making it: counts until the API server tells of it. */
+  proven(namespace: Namespace): void
+  /** Resolves when the Job with this uid is gone. Rejects with the signal's reason when it aborts first. */
+  gone(namespace: string, uid: string, signal: AbortSignal): Promise<void>
+  /** Resolves at the next change in this namespace, also by time alone, or when the signal aborts. */
+  changed(namespace: string, signal: AbortSignal): Promise<void>
+  /** All servers whose namespace has an owner. */
+  all(): Iterable<KnownServer>
+  /** All Jobs of this installation, wherever they are. */
+  jobs(): Iterable<V1Job>
+  /** Since when changes are not heard of (milliseconds since the epoch); undefined while all is well. */
+  deafSince(): number | undefined
+  close(): Promise<void>
+}
+
+export interface StoreOptions {
+  logger: Logger
+  registry: Registry
+  /** Milliseconds since the epoch. */
+  now?: () => number
+}
+
+export function createServerStore(
+  api: Api,
+  settings: KubernetesSettings,
+  { logger, registry, now = Date.now }: StoreOptions,
+): ServerStore {
+  const { namespaces } = settings
+  const given = namespaces.mode === 'given' ? [...new Set(Object.values(namespaces.given))] : undefined
+  const waiting = createWaiting()
+  const shared = { api, logger, now, onChange: waiting.wake, onHealth: waiting.wakeAll }
+  const own = {
+    ...shared,
+    labelSelector: selectorOf(ownLabels(settings.instance)),
+    // A namespace to which its administrator has given no rights yet does not hold up the others.
+    mayBeRefused: given !== undefined,
+  }
+  const jobs = new Watches<V1Job, V1Job>(given, (namespace) => ({
+    ...own,
+    resource: 'jobs',
+    namespace,
+    path: pathOf('/apis/batch/v1', namespace, 'jobs'),
+    list: (page) =>
+      namespace === undefined
+        ? api.batch.listJobForAllNamespaces(page)
+        : api.batch.listNamespacedJob({ namespace, ...page }),
+    keep: keptJob,
+  }))
+  const pods = new Watches<V1Pod, V1Pod>(given, (namespace) => ({
+    ...own,
+    resource: 'pods',
+    namespace,
+    path: pathOf('/api/v1', namespace, 'pods'),
+    list: (page) =>
+      namespace === undefined
+        ? api.core.listPodForAllNamespaces(page)
+        : api.core.listNamespacedPod({ namespace, ...page }),
+    keep: keptPod,
+  }))
+  const events = new Watches<CoreV1Event, JobEvent>(given, (namespace) => ({
+    ...own,
+    labelSelector: undefined,
+    resource: 'events',
+    namespace,
+    path: pathOf('/api/v1', namespace, 'events'),
+    fieldSelector: 'involvedObject.kind=Job,type=Warning,reason=FailedCreate',
+    list: (page) =>
+      namespace === undefined
+        ? api.core.listEventForAllNamespaces(page)
+        : api.core.listNamespacedEvent({ namespace, ...page }),
+    keep: keptEvent,
+    maxPerNamespace: MAX_EVENTS,
+  }))
+  const owners = createOwners(api, settings, shared)
+  const informers = [jobs, pods, events, owners].flatMap((source): Watched[] => [...source.informers])
+  new Gauge({
+    name: 'rexec_kubernetes_watches',
+    help: 'Watches of the API server, by whether changes are heard of',
+    labelNames: ['resource', 'state'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { resource, deafSince } of informers) {
+        this.inc({ resource, state: 'up' }, deafSince === undefined ? 1 : 0)
+        this.inc({ resource, state: 'down' }, deafSince === undefined ? 0 : 1)
+      }
+    },
+  })
+
+  /** No time passes where changes are not heard of: what seems late may have happened unheard. */
+  function timeIn(namespace: string): number {
+    const deaf = [jobs, pods, events].flatMap((watches) => watches.deafSince(namespace) ?? [])
+    return Math.min(now(), ...deaf)
+  }
+
+  /** With a watch for each namespace, one to which there are no rights does not count. */
+  function deafSince(): number | undefined {
+    const deaf = informers.flatMap((informer) => informer.deafSince ?? [])
+    const isDeaf = deaf.length > 0 && (given === undefined || deaf.length === informers.length)
+    return isDeaf ? Math.min(...deaf) : undefined
+  }
+
+  const podsOf = ({ metadata }: V1Job): V1Pod[] =>
+    pods.in(metadata!.namespace!).filter((pod) => pod.metadata?.ownerReferences?.[0]?.uid === metadata!.uid)
+
+  const eventsOf = ({ metadata }: V1Job): JobEvent[] =>
+    events.in(metadata!.namespace!).filter(({ job }) => job === metadata!.uid)
+
+  function judged(job: V1Job): Judgement {
+    const time = timeIn(job.metadata!.namespace!)
+    return judge({ job, pods: podsOf(job), events: eventsOf(job), now: time }, settings)
+  }
+
+  /** The user whose server this is: the owner of its namespace, if the Job says the same. */
+  function ownerOf({ metadata }: V1Job): string | undefined {
+    const { name = '', namespace = '', annotations } = metadata ?? {}
+    const owner = name.startsWith(objectName('')) ? owners.ownerOf(namespace) : undefined
+    return owner !== undefined && annotations?.[OWNER] === owner ? owner : undefined
+  }
+
+  function statusOf(job: V1Job | undefined, owner: string): ServerStatus | undefined {
+    return job && ownerOf(job) === owner ? toServerStatus(job, judged(job), owner) : undefined
+  }
+
+  /** Milliseconds until time alone changes something in the namespace. */
+  function untilNextLook(namespace: string): number {
+    if (timeIn(namespace) < now()) return LONGEST_WAIT
+    const looks = jobs.in(namespace).flatMap((job) => judged(job).lookAt ?? [])
+    return Math.max(SHORTEST_WAIT, Math.min(LONGEST_WAIT, ...looks.map((look) => look - now())))
+  }
+
+  const changed = (namespace: string, signal: AbortSignal) =>
+    waiting.wait(namespace, untilNextLook(namespace), signal)
+
+  return {
+    ready: Promise.all([owners, ...informers].map(({ ready }) => ready)).then(() => undefined),
+    list: (namespace, owner) => jobs.in(namespace).flatMap((job) => statusOf(job, owner) ?? []),
+    get: (namespace, owner, name) => statusOf(jobs.get(namespace, objectName(name)), owner),
+    job: (namespace, name) => jobs.get(namespace, objectName(name)),
+    pods: podsOf,
+    ownerOf: owners.ownerOf,
+    namespaces: owners.all,
+    put: (job) => jobs.put(job),
+    proven: owners.proven,
+    async gone(namespace, uid, signal) {
+      while (jobs.in(namespace).some(({ metadata }) => metadata?.uid === uid)) {
+        signal.throwIfAborted()
+        await changed(namespace, signal)
+      }
+    },
+    changed,
+    *all() {
+      for (const job of jobs.all()) {
+        const owner = ownerOf(job)
+        if (owner === undefined) continue
+        const judgement = judged(job)
+        const { verdict } = judgement
+        const status = toServerStatus(job, judgement, owner)
+        yield { job, pods: podsOf(job), status, ...(verdict && { verdict }) }
+      }
+    },
+    jobs: () => jobs.all(),
+    deafSince,
+    async close() {
+      for (const source of [jobs, pods, events, owners]) source.close()
+      waiting.wakeAll()
+    },
+  }
+}

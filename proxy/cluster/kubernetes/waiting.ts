@@ -1,0 +1,23 @@
+import { Changes } from '../changes.ts'
+
+/** Who waits for a change in which namespace. */
+export function createWaiting() {
+  const waiting = new Map<string, { changes: Changes; readers: number }>()
+  return {
+    wake: (namespace: string) => waiting.get(namespace)?.changes.notify(),
+    wakeAll() {
+      for (const { changes } of waiting.values()) changes.notify()
+    },
+    /** Resolves when woken, after so many milliseconds, or when the signal aborts. */
+    async wait(namespace: string, milliseconds: number, signal: AbortSignal): Promise<void> {
+      const entry = waiting.get(namespace) ?? { changes: new Changes(), readers: 0 }
+      waiting.set(namespace, entry)
+      entry.readers += 1
+      const timer = setTimeout(() => entry.changes.notify(), milliseconds)
+      await entry.changes.wait(signal)
+      clearTimeout(timer)
+      entry.readers -= 1
+      if (entry.readers === 0) waiting.delete(namespace)
+    },
+  }
+}
