@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cached } from './cached.ts'
+import { cached, type Say } from './cached.ts'
 import { type Layer, makeLayer, OURS, readLayer } from './layer.ts'
 import { runProgram } from './program.ts'
 
@@ -14,12 +14,12 @@ const HOME = 'opt/rexec'
 const SOURCES = ['package.json', 'bin', 'proxy', 'broker', 'server', 'common']
 
 /** Node and the production packages of package-lock.json, made once for each lock. */
-export async function packagesLayer(): Promise<Layer> {
+export async function packagesLayer(say?: Say): Promise<Layer> {
   const manifests = ['package.json', 'package-lock.json']
   const texts = await Promise.all(manifests.map((name) => readFile(join(root, name), 'utf8')))
   const { devDependencies, dependencies, allowScripts } = JSON.parse(texts[0]!)
   const key = [process.version, devDependencies.node, dependencies, allowScripts, sha256(texts[1]!)]
-  const folder = await cached('agent-packages', key, async (folder) => {
+  const folder = await cached('agent-packages', key, say, async (folder) => {
     const home = join(folder, 'root', HOME)
     await mkdir(home, { recursive: true })
     for (const name of manifests) await copyFile(join(root, name), join(home, name))

@@ -1,7 +1,15 @@
 import { cacheFolder } from '../../../bin/folders.ts'
 import { builtTools } from '../tools/cache.ts'
 
+/** Is told what is going on, line by line. */
+export type Say = (line: string) => void
+
 /** A folder of the cache that is made once for each key, which is all that its content depends on. */
-export function cached(name: string, key: unknown, make: (folder: string) => Promise<void>): Promise<string> {
-  return builtTools({ name, inputs: [JSON.stringify(key)], build: make }, undefined, cacheFolder('images'))
+export function cached(
+  name: string,
+  key: unknown,
+  say: Say | undefined,
+  make: (folder: string) => Promise<void>,
+): Promise<string> {
+  return builtTools({ name, inputs: [JSON.stringify(key)], build: make }, say, cacheFolder('images'))
 }

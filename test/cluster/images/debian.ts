@@ -1,8 +1,8 @@
 import { glob, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cached } from './cached.ts'
+import { cached, type Say } from './cached.ts'
 import { type Layer, makeLayer, readLayer } from './layer.ts'
-import { runProgram } from './program.ts'
+import { runAlone } from './program.ts'
 
 const PUBLIC_MIRROR = 'http://deb.debian.org/debian'
 
@@ -18,13 +18,11 @@ const LEFT_OUT = [
 ]
 
 /** A Debian root file system with these packages beside the required ones. Made once, in less than a minute. */
-export async function debianLayer(suite: string, packages: string[]): Promise<Layer> {
-  const folder = await cached(`debian-${suite}`, [suite, packages, LEFT_OUT], async (folder) => {
+export async function debianLayer(suite: string, packages: string[], say?: Say): Promise<Layer> {
+  const folder = await cached(`debian-${suite}`, [suite, packages, LEFT_OUT], say, async (folder) => {
     const root = join(folder, 'root')
-    // debootstrap mounts and starts things in there; in namespaces of its own they go with it.
-    const alone = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
     const options = ['--variant=minbase', ...(packages.length > 0 ? [`--include=${packages}`] : [])]
-    await runProgram('unshare', [...alone, 'debootstrap', ...options, suite, root, await mirror()])
+    await runAlone(['debootstrap', ...options, suite, root, await mirror()])
     const excluded = LEFT_OUT.map((pattern) => `--exclude=${pattern}`)
     await makeLayer(folder, ['--numeric-owner', '--sort=name', ...excluded, `--directory=${root}`, '.'])
     await rm(root, { recursive: true })

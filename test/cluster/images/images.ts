@@ -1,11 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packagesLayer, sourcesLayer } from './agent.ts'
-import { cached } from './cached.ts'
+import { cached, type Say } from './cached.ts'
 import { debianLayer } from './debian.ts'
-import { makeLayer, OURS, readLayer } from './layer.ts'
+import { type Layer, makeLayer, OURS, readLayer } from './layer.ts'
 import { type Image, writeLayout } from './oci.ts'
-import { runProgram } from './program.ts'
+import { runAlone, runProgram } from './program.ts'
 
 /** Which Debian has which Python. */
 export const PYTHONS: Record<string, string> = { '3.11': 'bookworm', '3.13': 'trixie' }
@@ -29,30 +29,28 @@ export interface Store {
 }
 
 /** All images but for the agent's sources, imported and unpacked. Made once, in some minutes. */
-export async function imageStore(): Promise<Store> {
+export async function imageStore(say?: Say): Promise<Store> {
   // One after the other: each is bound by the processor.
-  const debian = await debianLayer('bookworm', ['ca-certificates'])
-  const packages = await packagesLayer()
+  const debian = await debianLayer('bookworm', ['ca-certificates'], say)
+  const packages = await packagesLayer(say)
   const agent: Image = {
     name: 'localhost/rexec-packages:test',
     layers: [debian, packages],
     config: { Entrypoint: ['rexec'], User: '65532:65532' },
   }
   const images: Image[] = [
-    { name: IMAGES.pause, layers: [await pauseLayer()], config: { Entrypoint: ['/pause'] } },
+    { name: IMAGES.pause, layers: [await pauseLayer(say)], config: { Entrypoint: ['/pause'] } },
     { name: IMAGES.debian, layers: [debian] },
     agent,
   ]
   for (const [version, suite] of Object.entries(PYTHONS)) {
-    const layer = await debianLayer(suite, ['python3', 'python3-venv', 'python3-pip', 'ca-certificates'])
+    const layer = await debianLayer(suite, ['python3', 'python3-venv', 'python3-pip', 'ca-certificates'], say)
     images.push({ name: IMAGES.pythons[version]!, layers: [layer], config: { Cmd: ['python3'] } })
   }
-  const folder = await cached('containerd', images.map(withoutPaths), async (folder) => {
+  const folder = await cached('containerd', images.map(withoutPaths), say, async (folder) => {
     const layout = join(folder, 'layout')
     await writeLayout(layout, images)
-    const alone = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
-    const script = join(import.meta.dirname, 'store.sh')
-    await runProgram('unshare', [...alone, script, join(folder, 'root'), layout])
+    await runAlone([join(import.meta.dirname, 'store.sh'), join(folder, 'root'), layout])
     await rm(layout, { recursive: true })
   })
   return { folder: join(folder, 'root'), agent }
@@ -67,8 +65,8 @@ export async function writeAgent(folder: string, { agent }: Store): Promise<void
   await writeLayout(join(folder, 'layout'), [image], present)
 }
 
-async function pauseLayer() {
-  const folder = await cached('pause', 1, async (folder) => {
+async function pauseLayer(say?: Say): Promise<Layer> {
+  const folder = await cached('pause', 1, say, async (folder) => {
     const source = join(import.meta.dirname, 'pause.c')
     await runProgram('cc', ['-Os', '-static', '-s', '-o', join(folder, 'pause'), source])
     await makeLayer(folder, [...OURS, `--directory=${folder}`, 'pause'])

@@ -22,3 +22,12 @@ export async function runProgram(
   if (code === 0) return stdout
   throw new Error(`${program} ${args.join(' ')} ended with exit code ${code}:\n${all.slice(-2000)}`)
 }
+
+/**
+ * Runs a program in namespaces of its own for mounts and processes: what it mounts and starts goes with it, and it goes
+ * with this process.
+ */
+export function runAlone(command: string[]): Promise<string> {
+  const alone = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
+  return runProgram('setpriv', ['--pdeathsig', 'KILL', ...alone, ...command])
+}

@@ -54,12 +54,14 @@ export function dnsManifest(program: string): object[] {
 }
 
 /** Names outside the cluster do not exist: there is no way to them either. */
-const COREFILE = `.:53 {
+const COREFILE = `cluster.local:53 in-addr.arpa:53 {
   errors
   ready
   kubernetes cluster.local in-addr.arpa {
     ttl 1
   }
+}
+.:53 {
   template ANY ANY . {
     rcode NXDOMAIN
   }

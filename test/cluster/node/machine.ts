@@ -99,6 +99,13 @@ export class Machine {
     return log.trim().split('\n').slice(-10).join('\n')
   }
 
+  /** Of every program that was started: why a cluster did not become ready. */
+  async allLastLines(): Promise<string> {
+    const names = [...this.#programs.keys()]
+    const lines = await Promise.all(names.map(async (name) => `-- ${name}:\n${await this.lastLines(name)}`))
+    return lines.join('\n')
+  }
+
   /** Ends it and everything in it; nothing is left of it then, and its slot is free once this process lets go of it. */
   async end(): Promise<void> {
     this.#child.stdin!.end()

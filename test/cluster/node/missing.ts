@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { toolsMissing } from '../tools.ts'
 import { PLUGINS } from './cilium.ts'
+import { givenCluster } from './given.ts'
 
 /** Debian's packages, and what is needed of them. */
 const PACKAGES: Record<string, string[]> = {
@@ -25,6 +26,11 @@ const PACKAGES: Record<string, string[]> = {
 
 /** Why this machine cannot run a cluster of one node, with what brings it; undefined when it can. */
 export async function nodeClusterMissing(): Promise<string | undefined> {
+  try {
+    if (givenCluster(process.env)) return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
   if (process.platform !== 'linux') return 'a cluster of one node needs Linux'
   if (process.getuid?.() !== 0) return 'a cluster of one node needs root: sudo -E npm test'
   if (!(await exists('/sys/fs/cgroup/memory/cgroup.procs'))) {

@@ -7,6 +7,7 @@ import { linkPlugins, startCilium } from './cilium.ts'
 import { startContainerd } from './containerd.ts'
 import { ControlPlane, NODE_NAME } from './control-plane.ts'
 import { dnsManifest } from './dns.ts'
+import { givenCluster, useCluster } from './given.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { Kubectl } from './kubectl.ts'
 import { prepareKubelet, startKubeProxy } from './kubelet.ts'
@@ -14,12 +15,17 @@ import { Machine } from './machine.ts'
 import { downloadWheels, servePackages } from './package-index.ts'
 import { claimSlot, type Slot, sweepSlots } from './slot.ts'
 
+export { nodeClusterMissing } from './missing.ts'
+
 /** A real Kubernetes of one node, whose NetworkPolicies are enforced. */
 export interface NodeCluster {
+  /** It is somebody's own (REXEC_TEST_KUBECONFIG): there may be more on it, and it cannot be stopped. */
+  given: boolean
   /** Path of the cluster admin's. */
   kubeconfig: string
   /** Of the API server, for host and pods. */
   url: string
+  /** @returns its stdout @throws Error with its stderr */
   kubectl(...args: string[]): Promise<string>
   apply(manifest: object | object[]): Promise<void>
   /** The host's address that pods can reach: what a test starts can listen there. */
@@ -51,40 +57,70 @@ export interface NodeOptions {
   packages?: string[]
 }
 
-/** Programs, images and wheels: what can be made beforehand and is kept in the cache. Minutes, once. */
-export async function prepareNodeCluster({ packages }: NodeOptions = {}, say?: (line: string) => void) {
-  const kubernetes = await kubernetesTools(say)
-  const cilium = await ciliumTools(say)
-  return { kubernetes, cilium, store: await imageStore(), wheels: await downloadWheels(packages) }
+interface Parts {
+  /** Folders of programs, images and wheels. */
+  kubernetes: string
+  cilium: string
+  store: Awaited<ReturnType<typeof imageStore>>
+  wheels: string
 }
 
-/** Starts a cluster of the test's own, which ends with the test; pods can be started when this resolves. */
+type Defer = (end: () => unknown) => void
+
+/** What can be made beforehand and is kept in the cache: programs, images, wheels. Minutes, once. */
+export async function prepareNodeCluster(
+  { packages }: NodeOptions = {},
+  say?: (line: string) => void,
+): Promise<Parts> {
+  const kubernetes = await kubernetesTools(say)
+  const cilium = await ciliumTools(say)
+  const store = await imageStore(say)
+  return { kubernetes, cilium, store, wheels: await downloadWheels(packages, say) }
+}
+
+/**
+ * Starts a cluster of the test's own, which ends with the test. When this resolves, pods can be started and names be
+ * looked up.
+ */
 export async function startNodeCluster(
   t: Pick<Test, 'teardown'>,
   options?: NodeOptions,
 ): Promise<NodeCluster> {
+  const ends: (() => unknown)[] = []
+  const stop = async () => {
+    for (let end = ends.pop(); end; end = ends.pop()) await end()
+  }
+  t.teardown(stop)
+  const defer: Defer = (end) => ends.push(end)
+  const given = givenCluster(process.env)
+  if (given) {
+    const index = await servePackages(await downloadWheels(options?.packages), given.hostAddress)
+    defer(() => index.close())
+    return { ...(await useCluster(given, index.url)), stop }
+  }
   const parts = await prepareNodeCluster(options)
   await sweepSlots()
   const slot = await claimSlot()
+  defer(() => slot.release())
   const machine = await Machine.start(slot)
-  const stop = async () => {
-    await machine.end()
-    slot.release()
+  defer(() => machine.end())
+  try {
+    return { ...(await startPrograms(machine, slot, parts, defer)), stop }
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${await machine.allLastLines()}`, { cause: error })
   }
-  t.teardown(stop)
-  return startNode(machine, slot, parts, stop)
 }
 
-type Parts = Awaited<ReturnType<typeof prepareNodeCluster>>
-
-async function startNode(
+async function startPrograms(
   machine: Machine,
   slot: Slot,
   { kubernetes, cilium, store, wheels }: Parts,
-  stop: () => Promise<void>,
-): Promise<NodeCluster> {
+  defer: Defer,
+): Promise<Omit<NodeCluster, 'stop'>> {
   const folders = { networks: join(slot.folder, 'networks'), plugins: join(slot.folder, 'plugins') }
   await connect(machine, slot)
+  const index = await servePackages(wheels, slot.hostAddress)
+  defer(() => index.close())
   await linkPlugins(folders, cilium)
   const [plane] = await Promise.all([
     ControlPlane.start(machine, slot, kubernetes),
@@ -99,10 +135,10 @@ async function startNode(
     kubectl.apply(dnsManifest(join(kubernetes, 'coredns'))),
     startCilium(machine, slot, plane, cilium, folders),
   ])
-  const index = await servePackages(wheels, slot.hostAddress)
   await kubectl.run('wait', '--for=condition=Ready', `node/${NODE_NAME}`, '--timeout=60s')
   await kubectl.run('-n=kube-system', 'rollout', 'status', 'deployment/kube-dns', '--timeout=60s')
   return {
+    given: false,
     kubeconfig: plane.kubeconfig,
     url: plane.url,
     kubectl: kubectl.run,
@@ -115,32 +151,23 @@ async function startNode(
     logs: join(slot.folder, 'log'),
     kubeconfigFor: (subject) => kubeconfigFor(subject, plane, kubectl),
     stopKubelet: () => machine.stop('kubelet'),
-    async startKubelet() {
-      startKubelet()
-    },
+    startKubelet: async () => startKubelet(),
     async restartKubelet() {
       await machine.stop('kubelet')
       startKubelet()
     },
     restartApi: () => plane.restartApi(),
-    async stop() {
-      await Promise.all([index.close(), stop()])
-    },
   }
 }
 
-let made = 0
+let written = 0
 
 async function kubeconfigFor(subject: Subject, plane: ControlPlane, kubectl: Kubectl): Promise<string> {
-  const file = `subject-${++made}`
+  const file = `subject-${++written}`
   if ('user' in subject) return plane.kubeconfigOf(file, { name: subject.user, groups: subject.groups })
-  const { serviceAccount, namespace } = subject
-  const token = await kubectl.run('create', 'token', serviceAccount, `--namespace=${namespace}`)
   return writeKubeconfig(join(plane.folder, `${file}.kubeconfig`), {
     url: plane.url,
     authority: plane.authority.certificate,
-    user: { token: token.trim() },
+    user: { token: await kubectl.token(subject) },
   })
 }
-
-export { nodeClusterMissing } from './missing.ts'

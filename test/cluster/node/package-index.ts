@@ -5,7 +5,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { sharedPython } from '../../support/shared-python.ts'
-import { cached } from '../images/cached.ts'
+import { cached, type Say } from '../images/cached.ts'
 import { PYTHONS } from '../images/images.ts'
 import { runProgram } from '../images/program.ts'
 
@@ -13,9 +13,9 @@ import { runProgram } from '../images/program.ts'
 const PACKAGES = ['dill==0.4.0', 'six==1.17.0']
 
 /** A folder of wheels for all Python images: these packages and what they depend on. */
-export async function downloadWheels(packages: string[] = []): Promise<string> {
+export async function downloadWheels(packages: string[] = [], say?: Say): Promise<string> {
   const wanted = [...PACKAGES, ...packages]
-  return cached('wheels', [wanted, Object.keys(PYTHONS)], async (folder) => {
+  return cached('wheels', [wanted, Object.keys(PYTHONS)], say, async (folder) => {
     const python = await sharedPython()
     for (const version of Object.keys(PYTHONS)) {
       const options = ['--quiet', '--only-binary=:all:', `--python-version=${version}`, '--dest', folder]
