@@ -1,4 +1,5 @@
 import type { V1Namespace } from '@kubernetes/client-node'
+import type { Namespace } from '../../pipeline.ts'
 import type { Api } from './api.ts'
 import { isNotFound } from './api-error.ts'
 import { Informer, type InformerOptions, type Watched } from './informer.ts'
@@ -13,8 +14,8 @@ export interface Owners {
   /** Undefined for what does not carry our labels, or not both label and annotation of one owner. */
   ownerOf(namespace: string): string | undefined
   all(): Iterable<V1Namespace>
-  /** What this process has just read or written; never replaces what is newer. */
-  put(namespace: V1Namespace): void
+  /** Counts until the namespace itself is known. */
+  proven(namespace: Namespace): void
   /** What watches them; none in mode given. */
   informers: Iterable<Watched>
   close(): void
@@ -26,10 +27,15 @@ type Settings = Pick<KubernetesSettings, 'instance' | 'namespaces' | 'reconcileS
 export function createOwners(api: Api, settings: Settings, shared: Shared): Owners {
   const { mode, given } = settings.namespaces
   const source = mode === 'made' ? watched(api, settings, shared) : read(api, settings, shared)
+  const proven = new Map<string, string>()
   return {
     ...source,
+    proven: ({ name, owner }) => void proven.set(name, owner),
     ownerOf(name) {
-      const { metadata } = source.get(name) ?? {}
+      const namespace = source.get(name)
+      if (!namespace) return proven.get(name)
+      proven.delete(name)
+      const { metadata } = namespace
       const owner = metadata?.annotations?.[OWNER]
       if (owner === undefined || (mode === 'given' && given[owner] !== name)) return undefined
       const wanted = Object.entries({ ...ownLabels(settings.instance), [OWNER_HASH]: ownerHash(owner) })
@@ -38,7 +44,7 @@ export function createOwners(api: Api, settings: Settings, shared: Shared): Owne
   }
 }
 
-type Source = Omit<Owners, 'ownerOf'> & { get(name: string): V1Namespace | undefined }
+type Source = Omit<Owners, 'ownerOf' | 'proven'> & { get(name: string): V1Namespace | undefined }
 
 /** Mode made: all namespaces with our labels. */
 function watched(api: Api, { instance }: Settings, shared: Shared): Source {
@@ -55,7 +61,6 @@ function watched(api: Api, { instance }: Settings, shared: Shared): Source {
     ready: informer.ready,
     get: (name) => informer.get('', name),
     all: () => informer.all(),
-    put: (namespace) => informer.put(namespace),
     informers: [informer],
     close: () => informer.close(),
   }
@@ -87,10 +92,6 @@ function read(api: Api, { namespaces: { given }, reconcileSeconds }: Settings, {
     ready: readAll(),
     get: (name) => known.get(name),
     all: () => known.values(),
-    put: (namespace) => {
-      const name = namespace.metadata!.name!
-      if (names.includes(name)) known.set(name, keptNamespace(namespace))
-    },
     informers: [],
     close() {
       closed = true

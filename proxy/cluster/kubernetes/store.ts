@@ -1,7 +1,7 @@
 import type { CoreV1Event, V1Job, V1Namespace, V1Pod } from '@kubernetes/client-node'
 import type { Logger } from '../../../common/logger.ts'
 import { Gauge, type Registry } from '../../../common/metrics.ts'
-import type { ServerStatus } from '../../pipeline.ts'
+import type { Namespace, ServerStatus } from '../../pipeline.ts'
 import type { Api } from './api.ts'
 import type { Watched } from './informer.ts'
 import { OWNER, objectName, ownLabels, selectorOf } from './names.ts'
@@ -46,7 +46,8 @@ export interface ServerStore {
   namespaces(): Iterable<V1Namespace>
   /** What this process has just written is seen at once; never replaces what is newer. */
   put(job: V1Job): void
-  putNamespace(namespace: V1Namespace): void
+  /** A namespace whose owner has just been proven by reading or making it: counts until the API server tells of it. */
+  proven(namespace: Namespace): void
   /** Resolves when the Job with this uid is gone. Rejects with the signal's reason when it aborts first. */
   gone(namespace: string, uid: string, signal: AbortSignal): Promise<void>
   /** Resolves at the next change in this namespace, also by time alone, or when the signal aborts. */
@@ -188,7 +189,7 @@ export function createServerStore(
     ownerOf: owners.ownerOf,
     namespaces: owners.all,
     put: (job) => jobs.put(job),
-    putNamespace: owners.put,
+    proven: owners.proven,
     async gone(namespace, uid, signal) {
       while (jobs.in(namespace).some(({ metadata }) => metadata?.uid === uid)) {
         signal.throwIfAborted()
