@@ -1,66 +1,71 @@
 import { spawn } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
-import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { glob, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { cacheFolder } from '../bin/folders.ts'
-import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
+import { prepare } from './prepare.ts'
 import { findLeftovers } from './support/processes.ts'
 import { type Counts, reportTap } from './support/tap-report.ts'
+import { mountsBelow, watchTraces } from './support/traces.ts'
+import { TIERS, type Tier, tierOf } from './tiers.ts'
 
 /**
- * `npm test [-- FILE OR FOLDER...]` (docs/developer/testing.md): makes what the tests need, runs tap, and ends with the
- * counts. A skipped test is a failure with REXEC_TEST_REQUIRE=all, and so is a process that a test has left behind.
+ * `npm test [-- --tier=TIER] [FILE OR FOLDER...]` (docs/developer/testing.md): makes what the tests need, runs tap, and
+ * ends with the counts. A skipped test is a failure with REXEC_TEST_REQUIRE=all, and so is what a test has left behind.
  */
 const root = join(import.meta.dirname, '..')
-const asked = process.argv.slice(2).map(expand)
+const asked = process.argv.slice(2)
+const wanted = asked.flatMap((arg) => /^--tier=(.*)/.exec(arg)?.[1] ?? [])
+const names = asked.filter((arg) => !arg.startsWith('-'))
+/** For tap. */
+const options = asked.filter((arg) => /^-(?!-tier=)/.test(arg))
 const strict = process.env.REXEC_TEST_REQUIRE === 'all'
-const everything = asked.every((arg) => arg.startsWith('-'))
+const all = await findTests(['test'])
+const tiers = new Map<string, Tier>()
+for (const file of names.length > 0 ? await findTests(names) : all) {
+  const tier = await tierOf(file)
+  if (wanted.length === 0 || wanted.includes(tier)) tiers.set(file, tier)
+}
+const everything = tiers.size === all.length
+if (tiers.size === 0) throw new Error(`no test is meant by ${asked.join(' ')} (tiers: ${TIERS.join(', ')})`)
 
 say('Tests of rexec: real processes and real Python clients, on the loopback interface only.')
 const folder = await realpath(await mkdtemp(join(tmpdir(), 'rexec-')))
 say(`Temporary files are in ${folder} until the end.`)
 try {
   await buildTap()
-  if (everything) await makeClients()
+  await prepare(tiers.values(), say)
   say(`Skipped is what this machine lacks; ${strict ? 'here that is a failure.' : 'each with its reason.'}`)
+  const findTraces = await watchTraces(folder)
   const { counts, exitCode } = await runTap()
   const problems = await findProblems(counts, exitCode)
+  for (const trace of await findTraces()) problems.push(`FAIL  ${trace} was left behind`)
   for (const problem of problems) say(problem)
   if (problems.length > 0) process.exitCode = 1
   const skipped = counts.skipped.length > 0 ? `, ${counts.skipped.length} skipped` : ''
   say(`\n${counts.passed} passed, ${counts.failed} failed${skipped}`)
 } finally {
-  await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  // Through a mount that a test has left behind, more than the folder would be removed.
+  const mounts = await mountsBelow(folder)
+  if (mounts.length > 0) say(`Not removed, because of what is mounted below it: ${folder}`)
+  else await rm(folder, { recursive: true, force: true, maxRetries: 3 })
 }
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-/** tap takes no folder whose tests are TypeScript (it would, with its own compiler, which is off). */
-function expand(arg: string): string {
-  return statSync(arg, { throwIfNoEntry: false })?.isDirectory() ? join(arg, '**/*.test.ts') : arg
-}
-
-/** Makes the clients' environments beforehand, all at once: within a test the time for it would count. */
-async function makeClients(): Promise<void> {
-  say(`Python environments are kept in ${cacheFolder('venvs')}; missing ones are made now (a minute, once).`)
-  const versions = Object.entries(await clientPythons())
-  const makings: [name: string, making: Promise<string>][] = [
-    ...clients.map((client) => [client.name, clientPython(client)] as [string, Promise<string>]),
-    ...versions.map(
-      ([version, path]) =>
-        [`${client.name}, Python ${version}`, clientOn(version, path)] as [string, Promise<string>],
-    ),
-  ]
-  for (const [name, making] of makings) {
-    await making.then(
-      () => say(`  ${name}`),
-      (error: Error) => say(`  ${name} cannot be had: ${error.message}`),
-    )
+/** The test files that are named, and those in the folders that are named. */
+async function findTests(names: string[]): Promise<string[]> {
+  const found = new Set<string>()
+  for (const name of names) {
+    const path = relative(root, resolve(name))
+    const isFolder = statSync(name, { throwIfNoEntry: false })?.isDirectory()
+    for await (const file of glob(isFolder ? join(path, '**/*.test.ts') : path, { cwd: root }))
+      found.add(file)
   }
+  return [...found].sort()
 }
 
 /**
@@ -80,7 +85,7 @@ async function buildTap(): Promise<void> {
 /** With everything goes the coverage, whose floor is in package.json; a part cannot reach it. */
 async function runTap(): Promise<{ counts: Counts; exitCode: number | null }> {
   const coverage = everything ? [] : ['--disable-coverage', '--allow-empty-coverage']
-  const tap = startTap(['run', '--reporter=tap', ...coverage, ...asked])
+  const tap = startTap(['run', '--reporter=tap', ...coverage, ...options, ...tiers.keys()])
   const counts = await reportTap(tap.stdout, say)
   return { counts, exitCode: await tap.ended }
 }

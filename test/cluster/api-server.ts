@@ -40,7 +40,15 @@ export async function startApiServer(t: Test): Promise<ApiServer> {
   return server
 }
 
-/** Why no API server can be had here, with what to do; undefined when one can. */
-export async function apiServerMissing(): Promise<string | undefined> {
-  return toolsMissing()
+/**
+ * Why no API server can be had here, with what to do; undefined when one can. The tools are built for that if need be.
+ * @param say is told what is going on
+ */
+export async function apiServerMissing(say?: (line: string) => void): Promise<string | undefined> {
+  const missing = await toolsMissing()
+  if (missing) return missing
+  return kubernetesTools(say).then(
+    () => undefined,
+    (error: Error) => `Kubernetes could not be built: ${error.message}`,
+  )
 }

@@ -1,0 +1,206 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import t, { type Test } from 'tap'
+import { findLeftovers, findProcesses } from '../support/processes.ts'
+import { apiServerMissing, startApiServer } from './api-server.ts'
+
+const skip = (await apiServerMissing()) ?? false
+
+const pod = (name: string, namespace: string, securityContext?: object) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace },
+  spec: { containers: [{ name: 'main', image: 'none', securityContext }] },
+})
+
+const namespace = (name: string, labels = {}) => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name, labels },
+})
+
+t.test('a real API server', { skip }, async (t) => {
+  const api = await startApiServer(t)
+
+  t.test('answers kubectl, and says why it refuses', async (t) => {
+    t.match(await api.kubectl('version'), /Server Version: v1\.\d+\.\d+/)
+    await t.rejects(api.kubectl('get', 'pod', 'nobody'), /pods "nobody" not found/)
+  })
+
+  t.test('has a controller manager: a Job gets a pod, and a namespace that is deleted goes', async (t) => {
+    const template = {
+      metadata: { labels: { job: 'work' } },
+      // The namespace controller looks again after half of the grace period of pods.
+      spec: {
+        restartPolicy: 'Never',
+        terminationGracePeriodSeconds: 0,
+        containers: [{ name: 'main', image: 'none' }],
+      },
+    }
+    await api.apply([
+      namespace('jobs'),
+      {
+        apiVersion: 'batch/v1',
+        kind: 'Job',
+        metadata: { name: 'work', namespace: 'jobs' },
+        spec: { template },
+      },
+    ])
+    await api.kubectl(
+      'wait',
+      '--for=create',
+      '--namespace=jobs',
+      '--timeout=30s',
+      'pod',
+      '--selector=job=work',
+    )
+    const owner = '{.items[0].metadata.ownerReferences[0].kind}/{.items[0].metadata.ownerReferences[0].name}'
+    t.equal(await api.kubectl('get', 'pods', '-n', 'jobs', '-o', `jsonpath=${owner}`), 'Job/work')
+    await api.kubectl('delete', 'namespace', 'jobs', '--wait', '--timeout=30s')
+    await t.rejects(api.kubectl('get', 'namespace', 'jobs'), /not found/)
+  })
+
+  t.test('enforces the Pod Security Standards', async (t) => {
+    await api.apply(namespace('restricted', { 'pod-security.kubernetes.io/enforce': 'restricted' }))
+    await untilServiceAccount('restricted')
+    await t.rejects(
+      api.apply(pod('privileged', 'restricted', { privileged: true })),
+      /violates PodSecurity "restricted:latest": privileged/,
+    )
+  })
+
+  t.test('enforces a ValidatingAdmissionPolicy', async (t) => {
+    const admission = (kind: string, spec: object) => ({
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind,
+      metadata: { name: 'no-red' },
+      spec,
+    })
+    await api.apply([
+      admission('ValidatingAdmissionPolicy', {
+        failurePolicy: 'Fail',
+        matchConstraints: {
+          resourceRules: [
+            { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps'] },
+          ],
+        },
+        validations: [{ expression: '!has(object.data) || !("red" in object.data)', message: 'no red' }],
+      }),
+      admission('ValidatingAdmissionPolicyBinding', { policyName: 'no-red', validationActions: ['Deny'] }),
+    ])
+    // The API server takes a moment to know it, and has no sign for when it does.
+    let refusal = ''
+    for (let number = 0; refusal === '' && number < 200; number++) {
+      const args = ['configmap', `red-${number}`, '--from-literal=red=1']
+      await api.kubectl('create', ...args).catch((error: Error) => {
+        refusal = error.message
+      })
+    }
+    t.match(refusal, /ValidatingAdmissionPolicy 'no-red'.* denied request: no red/)
+  })
+
+  t.test('knows whom a kubeconfig is for', async (t) => {
+    const whoami = async (kubeconfig: string) => {
+      const { status } = JSON.parse(
+        await api.kubectl(`--kubeconfig=${kubeconfig}`, 'auth', 'whoami', '-o', 'json'),
+      )
+      return status.userInfo
+    }
+    const account = { serviceAccount: 'default', namespace: 'default' }
+    t.match(await whoami(await api.kubeconfigFor(account)), {
+      username: 'system:serviceaccount:default:default',
+    })
+    const strange = { user: 'a/b+c=d', groups: ['one', 'two/three'] }
+    t.match(await whoami(await api.kubeconfigFor(strange)), {
+      username: 'a/b+c=d',
+      groups: ['one', 'two/three', 'system:authenticated'],
+    })
+    const file = await api.kubeconfigFor(account)
+    t.equal((await stat(file)).mode & 0o777, 0o600, 'nobody else can read it')
+    await t.rejects(api.kubectl(`--kubeconfig=${file}`, 'get', 'secrets'), /forbidden/, 'RBAC is enforced')
+  })
+
+  t.test('lists everything; the listing shows what was made, changed and made again', async (t) => {
+    const before = await api.listing()
+    t.ok(before.has('Namespace//default') && before.has('ClusterRole//cluster-admin'), 'all kinds')
+    t.same(differences(before, await api.listing()), [], 'nothing changes by itself')
+    const secret = (value: string) => ({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'mine', namespace: 'default' },
+      stringData: { value },
+    })
+    await api.apply(secret('one'))
+    const made = await api.listing()
+    t.same(differences(before, made), ['Secret/default/mine'])
+    await api.apply(secret('two'))
+    const changed = await api.listing()
+    t.same(differences(made, changed), ['Secret/default/mine'])
+    await api.kubectl('delete', 'secret', 'mine')
+    t.same(differences(before, await api.listing()), [], 'as it was')
+  })
+
+  t.test('goes away and comes back at the same place with what it had', async (t) => {
+    await api.apply(namespace('kept'))
+    const { url } = api
+    await api.stopApi()
+    await t.rejects(api.kubectl('get', 'namespaces'), /refused/)
+    await api.startApi()
+    t.equal(api.url, url)
+    t.match(await api.kubectl('get', 'namespaces', '-o', 'name'), /namespace\/kept\n/)
+    await api.apply(namespace('after'))
+    await untilServiceAccount('after')
+  })
+
+  /** Pods are refused before. Its being there also shows that the controller manager works. */
+  function untilServiceAccount(namespace: string): Promise<string> {
+    const args = ['--for=create', `--namespace=${namespace}`, '--timeout=30s', 'serviceaccount/default']
+    return api.kubectl('wait', ...args)
+  }
+})
+
+t.test('nothing is left at the end', { skip }, async (t) => {
+  const folder = await within(t, async (t) => (await startApiServer(t)).folder)
+  t.same(await findLeftovers([folder]), [], 'no process')
+  await t.rejects(stat(folder), { code: 'ENOENT' }, 'no folder')
+})
+
+t.test('two at a time have nothing in common', { skip }, async (t) => {
+  const [one, two] = await Promise.all([startApiServer(t), startApiServer(t)])
+  await one.apply(namespace('only-here'))
+  t.ok((await one.listing()).has('Namespace//only-here'))
+  t.notOk((await two.listing()).has('Namespace//only-here'))
+})
+
+t.test('no process outlives a test that is killed (kill -9)', { skip }, async (t) => {
+  const program = `
+    import { startApiServer } from ${JSON.stringify(join(import.meta.dirname, 'api-server.ts'))}
+    const t = { comment() {}, teardown() {} }
+    console.log((await startApiServer(t)).folder)`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [folder] = (await once(createInterface(child.stdout), 'line')) as [string]
+  t.equal((await findProcesses([folder])).length, 2, 'API server and controller manager run')
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  t.same(await findLeftovers([folder]), [])
+})
+
+/** Runs it as a test of its own, with the end of which its teardowns have been called. */
+async function within<T>(t: Test, run: (t: Test) => Promise<T>): Promise<T> {
+  let result: T | undefined
+  await t.test('the test', async (t) => {
+    result = await run(t)
+  })
+  return result!
+}
+
+function differences(before: Map<string, unknown>, after: Map<string, unknown>): string[] {
+  const keys = [...new Set([...before.keys(), ...after.keys()])]
+  return keys.filter((key) => JSON.stringify(before.get(key)) !== JSON.stringify(after.get(key)))
+}

@@ -1,0 +1,55 @@
+import { cacheFolder } from '../bin/folders.ts'
+import { apiServerMissing } from './cluster/api-server.ts'
+import { nodeClusterMissing } from './cluster/node/missing.ts'
+import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
+import { TIERS, type Tier } from './tiers.ts'
+
+type Say = (line: string) => void
+
+/** Makes what the tests need and the cache does not have yet: within a test the time for it would count. */
+export async function prepare(tiers: Iterable<Tier>, say: Say): Promise<void> {
+  const preparations: Record<Tier, (say: Say) => Promise<void>> = {
+    unit: makeClients,
+    api: makeApiServer,
+    node: makeNode,
+  }
+  for (const tier of new Set(tiers)) await preparations[tier](say)
+}
+
+async function makeClients(say: Say): Promise<void> {
+  say(`Python environments are kept in ${cacheFolder('venvs')}; missing ones are made now (a minute, once).`)
+  const versions = Object.entries(await clientPythons())
+  const makings: [name: string, making: Promise<string>][] = [
+    ...clients.map((client) => [client.name, clientPython(client)] as [string, Promise<string>]),
+    ...versions.map(
+      ([version, path]) =>
+        [`${client.name}, Python ${version}`, clientOn(version, path)] as [string, Promise<string>],
+    ),
+  ]
+  for (const [name, making] of makings) {
+    await making.then(
+      () => say(`  ${name}`),
+      (error: Error) => say(`  ${name} cannot be had: ${error.message}`),
+    )
+  }
+}
+
+async function makeApiServer(say: Say): Promise<void> {
+  say(`A Kubernetes API server is kept in ${cacheFolder('tools')}; if it is missing, it is built now.`)
+  const missing = await apiServerMissing((line) => say(`  ${line}`))
+  say(`  ${missing ?? 'It is there.'}`)
+}
+
+async function makeNode(say: Say): Promise<void> {
+  say(`A Kubernetes of one node, with images and wheels, is kept in ${cacheFolder('')}.`)
+  const missing = await nodeClusterMissing()
+  if (missing) return say(`  ${missing}`)
+  const { prepareNodeCluster } = await import('./cluster/node/node.ts')
+  await prepareNodeCluster({}, (line) => say(`  ${line}`)).then(
+    () => say('  It is there.'),
+    (error: Error) => say(`  It cannot be had: ${error.message}`),
+  )
+}
+
+/** `npm run test:prepare`: everything, so that its time is seen by itself. */
+if (import.meta.main) await prepare(TIERS, (line) => process.stdout.write(`${line}\n`))
