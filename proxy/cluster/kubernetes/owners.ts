@@ -14,28 +14,35 @@ export interface Owners {
   /** Undefined for what does not carry our labels, or not both label and annotation of one owner. */
   ownerOf(namespace: string): string | undefined
   all(): Iterable<V1Namespace>
-  /** Counts until the namespace itself is known. */
+  /** What a request has just read or written counts until a watch, or the next look, must have told of it too. */
   proven(namespace: Namespace): void
   /** What watches them; none in mode given. */
   informers: Iterable<Watched>
   close(): void
 }
 
+/** In which a watch tells of what was written. */
+const LAG_SECONDS = 10
+
 type Shared = Pick<InformerOptions<V1Namespace, V1Namespace>, 'api' | 'logger' | 'now' | 'onHealth'>
 type Settings = Pick<KubernetesSettings, 'instance' | 'namespaces' | 'reconcileSeconds'>
 
 export function createOwners(api: Api, settings: Settings, shared: Shared): Owners {
   const { mode, given } = settings.namespaces
+  const { reconcileSeconds } = settings
+  const { now = Date.now } = shared
   const source = mode === 'made' ? watched(api, settings, shared) : read(api, settings, shared)
-  const proven = new Map<string, string>()
+  const proven = new Map<string, { owner: string; until: number }>()
   return {
     ...source,
-    proven: ({ name, owner }) => void proven.set(name, owner),
+    proven({ name, owner }) {
+      proven.set(name, { owner, until: now() + (reconcileSeconds + LAG_SECONDS) * 1000 })
+    },
     ownerOf(name) {
-      const namespace = source.get(name)
-      if (!namespace) return proven.get(name)
+      const fresh = proven.get(name)
+      if (fresh && now() < fresh.until) return fresh.owner
       proven.delete(name)
-      const { metadata } = namespace
+      const { metadata } = source.get(name) ?? {}
       const owner = metadata?.annotations?.[OWNER]
       if (owner === undefined || (mode === 'given' && given[owner] !== name)) return undefined
       const wanted = Object.entries({ ...ownLabels(settings.instance), [OWNER_HASH]: ownerHash(owner) })

@@ -46,7 +46,7 @@ export interface ServerStore {
   namespaces(): Iterable<V1Namespace>
   /** What this process has just written is seen at once; never replaces what is newer. */
   put(job: V1Job): void
-  /** A namespace whose owner has just been proven by reading or making it: counts until the API server tells of it. */
+  /** A namespace whose owner was just proven by reading or making it. */
   proven(namespace: Namespace): void
   /** Resolves when the Job with this uid is gone. Rejects with the signal's reason when it aborts first. */
   gone(namespace: string, uid: string, signal: AbortSignal): Promise<void>
