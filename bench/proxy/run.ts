@@ -13,8 +13,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Problem } from '../../bin/problem.ts'
 import { ensureVenv } from '../../bin/venv.ts'
+import { apiServerMissing } from '../../test/cluster/api-server.ts'
 import { OwnApiServer } from '../../test/cluster/own-api-server.ts'
-import { kubernetesTools, toolsMissing } from '../../test/cluster/tools.ts'
+import { kubernetesTools } from '../../test/cluster/tools.ts'
 import { type Facts, machineFacts } from '../facts.ts'
 import { keep } from '../keep.ts'
 import { runProgram, say } from '../program.ts'
@@ -60,8 +61,8 @@ await runProgram(async () => {
   }
   const rounds = options.quick ? 1 : Number(options.rounds)
   if (!(rounds >= 1)) throw new Problem('--rounds takes a number from 1 on.', 2)
-  const missing = await toolsMissing()
-  if (missing) throw new Problem(`No API server can be started: ${missing}.`)
+  const missing = await apiServerMissing(say)
+  if (missing) throw new Problem(missing)
 
   const counts = options.quick ? QUICK : FULL
   const result: Result = { facts: await machineFacts() }
