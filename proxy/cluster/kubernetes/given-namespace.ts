@@ -7,11 +7,13 @@ const API_GROUP = 'rbac.authorization.k8s.io'
 const RULES: [apiGroup: string, resources: string[], verbs: string[]][] = [
   ['', ['namespaces'], ['get']],
   ['batch', ['jobs'], ['get', 'list', 'watch', 'create', 'patch', 'delete']],
+  ['batch', ['jobs/finalizers'], ['update']],
   ['', ['pods'], ['get', 'list', 'watch']],
   ['', ['events'], ['list', 'watch']],
   ['', ['pods/log'], ['get']],
   ['', ['secrets'], ['create', 'patch', 'delete']],
-  ['', ['serviceaccounts', 'resourcequotas', 'limitranges'], ['create', 'patch', 'delete']],
+  ['', ['serviceaccounts', 'limitranges'], ['create', 'patch']],
+  ['', ['resourcequotas'], ['create', 'patch', 'delete']],
   ['networking.k8s.io', ['networkpolicies'], ['create', 'patch', 'delete']],
 ]
 
