@@ -31,7 +31,9 @@ export const isNotFound = (error: unknown): boolean => is(error, 404)
 
 /** The object was changed meanwhile, or is not the one (uid, resourceVersion) that was meant. */
 export const isConflict = (error: unknown): boolean =>
-  is(error, 409) && (error as ApiError).refusal.reason !== 'AlreadyExists'
+  (is(error, 409) && (error as ApiError).refusal.reason !== 'AlreadyExists') ||
+  // What a patch says of another uid.
+  (is(error, 422) && /: metadata\.uid: Invalid value: /.test((error as ApiError).message))
 
 export const isAlreadyExists = (error: unknown): boolean =>
   is(error, 409) && (error as ApiError).refusal.reason === 'AlreadyExists'
@@ -46,6 +48,10 @@ export const isPolicyRefusal = (error: unknown): boolean =>
 /** The service account has not been given the right. */
 export const isNoRight = (error: unknown): boolean =>
   is(error, 403) && NO_RIGHT.test((error as ApiError).message)
+
+/** A ResourceQuota is new, and until its controller has counted, the API server refuses whatever it limits. */
+export const isQuotaUncounted = (error: unknown): boolean =>
+  is(error, 403) && /status unknown for quota/.test((error as ApiError).message)
 
 /** Nothing new can be made in the namespace: it is gone or about to be. */
 export function isNamespaceGone(error: unknown): boolean {
@@ -68,6 +74,9 @@ export function asRexecError(error: unknown): RexecError {
   const cause = { cause: error }
   if (isNamespaceGone(error)) {
     return new RexecError('namespace_not_ready', 'It is being deleted.', cause)
+  }
+  if (isQuotaUncounted(error)) {
+    return new RexecError('namespace_not_ready', 'Its quota has not been counted yet.', cause)
   }
   if (status === 403 && !isNoRight(error)) {
     const quota = quotaDetail(message)

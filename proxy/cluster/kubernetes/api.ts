@@ -76,12 +76,16 @@ export interface Api {
   close(): Promise<void>
 }
 
-/** @throws SettingsError when the kubeconfig, or the service account of this pod, cannot be used */
+/**
+ * @param root before the path of the pod's service account, for tests
+ * @throws SettingsError when the kubeconfig, or the service account of this pod, cannot be used
+ */
 export function connect(
   { kubeconfig, requestSeconds }: Pick<KubernetesSettings, 'kubeconfig' | 'requestSeconds'>,
   registry: Registry,
+  root = '',
 ): Api {
-  const connection = openConnection(() => loadConfig(kubeconfig), requestSeconds, registry)
+  const connection = openConnection(() => loadConfig(kubeconfig, root), requestSeconds, registry)
   const configuration = createConfiguration({
     // An address that the client's own URL parser takes; the connection knows the real one.
     baseServer: new ServerConfiguration('http://kubernetes', {}),
@@ -173,10 +177,10 @@ export function connect(
   }
 }
 
-function loadConfig(file: string | undefined): KubeConfig {
+function loadConfig(file: string | undefined, root: string): KubeConfig {
   const config = new KubeConfig()
   try {
-    if (file === undefined) config.loadFromCluster()
+    if (file === undefined) config.loadFromCluster(root)
     else config.loadFromFile(file)
   } catch (error) {
     throw new SettingsError([`cluster.kubernetes.kubeconfig: ${(error as Error).message}`])

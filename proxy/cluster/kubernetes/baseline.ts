@@ -4,6 +4,7 @@ import { BASELINE, ownLabels } from './names.ts'
 import { networkPolicy } from './network-policy.ts'
 import { createOwnObjects } from './own-object.ts'
 import { copyOf, readPullSecrets } from './pull-secrets.ts'
+import { onceCounted } from './quota.ts'
 import type { KubernetesSettings } from './settings.ts'
 
 /** What every namespace gets beside its labels, at each launch (docs/admin/namespaces.md). */
@@ -27,7 +28,9 @@ export function createBaseline(api: Api, settings: KubernetesSettings, brokers: 
         // Every namespace has this account from the beginning. It is Kubernetes' own, so it gets no label.
         api.apply(withoutToken('default', namespace)),
         readPullSecrets(api, settings).then((secrets) =>
-          Promise.all(secrets.map((secret) => own.put(copyOf(secret, namespace, settings.instance)))),
+          Promise.all(
+            secrets.map((secret) => onceCounted(() => own.put(copyOf(secret, namespace, settings.instance)))),
+          ),
         ),
       ])
     },

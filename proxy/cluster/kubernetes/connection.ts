@@ -91,7 +91,7 @@ export function openConnection(load: () => KubeConfig, seconds: number, registry
     const headers = { 'user-agent': 'rexec', ...(options.headers as Record<string, string>) }
     const same = isDeepStrictEqual(current?.tls, tls)
     if (current && !same) for (const agent of Object.values(current.agents)) void agent.close()
-    const agents = current && same ? current.agents : openAgents(tls)
+    const agents = current && same ? current.agents : openAgents(tls, seconds)
     current = { readAt: performance.now(), headers, tls, agents }
     return current
   }
@@ -117,7 +117,7 @@ export function openConnection(load: () => KubeConfig, seconds: number, registry
     try {
       let used = await credentials()
       for (let renewed = false; ; ) {
-        const answer = await used.agents[kind].request({
+        const sent = used.agents[kind].request({
           origin: server.origin,
           path: base + path,
           method,
@@ -125,6 +125,7 @@ export function openConnection(load: () => KubeConfig, seconds: number, registry
           body,
           ...limits,
         })
+        const answer = await untilAborted(sent, limits.signal)
         code = answer.statusCode
         if (code >= 200 && code < 300) return answer
         const refusal = await refusalOf(answer)
@@ -175,12 +176,17 @@ export function openConnection(load: () => KubeConfig, seconds: number, registry
   }
 }
 
-function openAgents(tls: object): Credentials['agents'] {
+function openAgents(tls: object, seconds: number): Credentials['agents'] {
   const options: Agent.Options = {
     // One call after the other on each connection: the API server serves them all, whatever one of them waits for.
     allowH2: false,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    connect: { ...tls, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS },
+    connect: {
+      ...tls,
+      timeout: seconds * 1000,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+    },
   }
   return { calls: new Agent({ ...options, connections: MAX_CONNECTIONS }), streams: new Agent(options) }
 }
@@ -191,6 +197,18 @@ async function refusalOf({ body }: Dispatcher.ResponseData): Promise<Refusal> {
     return JSON.parse(text)
   } catch {
     return { message: text.slice(0, 200) }
+  }
+}
+
+/** A request that waits for its connection would notice the signal only when it has one; it is not sent then. */
+async function untilAborted<T>(sent: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort)
+  try {
+    return await Promise.race([sent, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 

@@ -66,7 +66,7 @@ export function createNamespaces(api: Api, settings: KubernetesSettings): Namesp
   }
 
   /** Mode made: there is one afterwards that is the user's, with our labels as they should be. */
-  async function make(name: string, owner: string, wanted: V1Namespace): Promise<V1Namespace> {
+  async function make(name: string, owner: string, wanted: V1Namespace): Promise<unknown> {
     const found = await settled(name)
     if (!found) return api.create(wanted)
     assertOwned(found, owner, settings.instance)

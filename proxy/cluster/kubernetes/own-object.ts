@@ -15,9 +15,12 @@ export interface OwnObjects {
   remove(object: KubernetesObject): Promise<void>
 }
 
-export function createOwnObjects(api: Api, instance: string): OwnObjects {
-  const labels = Object.entries(ownLabels(instance))
+/** Whether this installation has made it. */
+export function isOurs({ metadata }: KubernetesObject, instance: string): boolean {
+  return Object.entries(ownLabels(instance)).every(([name, value]) => metadata?.labels?.[name] === value)
+}
 
+export function createOwnObjects(api: Api, instance: string): OwnObjects {
   /**
    * The object as it is, if it is ours. There is no right to read what is only written (RBAC, helm/rbac); a patch that
    * changes nothing answers with the object.
@@ -25,7 +28,7 @@ export function createOwnObjects(api: Api, instance: string): OwnObjects {
   async function find(object: KubernetesObject): Promise<KubernetesObject | undefined> {
     try {
       const found = await api.patch(object, {})
-      return labels.every(([name, value]) => found.metadata?.labels?.[name] === value) ? found : undefined
+      return isOurs(found, instance) ? found : undefined
     } catch (error) {
       // The admission policy refuses even this for what does not carry our labels.
       if (isNotFound(error) || isPolicyRefusal(error)) return undefined
