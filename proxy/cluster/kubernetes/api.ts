@@ -25,6 +25,8 @@ import type { KubernetesSettings } from './settings.ts'
 const WATCH_SECONDS = 300
 /** The API server sends a bookmark every minute, so a watch without a word for longer than that is dead. */
 const WATCH_IDLE_MS = 90_000
+/** Functions may print for ever without a newline. */
+const MAX_LOG_LINE = 65_536
 
 export interface WatchEvent<T> {
   type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'
@@ -170,7 +172,7 @@ export function connect(
       }
       const path = `${pathOf({ apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name: pod } })}/log?${query}`
       // A function may print nothing for hours.
-      yield* linesOf(connection.stream(path, { verb: 'log', idleMs: 0, signal }))
+      yield* linesOf(connection.stream(path, { verb: 'log', idleMs: 0, signal }), MAX_LOG_LINE)
     },
 
     close: () => connection.close(),
@@ -233,16 +235,27 @@ function pathOf(object: KubernetesObject): string {
   return `${listPath(object)}/${encodeURIComponent(object.metadata!.name!)}`
 }
 
-async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncIterable<string> {
+/** @param limit of a line, in characters; a longer one comes in parts */
+async function* linesOf(
+  pieces: AsyncIterable<Uint8Array>,
+  limit = Number.POSITIVE_INFINITY,
+): AsyncIterable<string> {
   const decoder = new TextDecoder()
   let begun: string[] = []
+  let length = 0
   for await (const piece of pieces) {
     const [first, ...rest] = decoder.decode(piece, { stream: true }).split('\n')
     begun.push(first!)
+    length += first!.length
     for (const next of rest) {
       yield begun.join('')
       begun = [next]
+      length = next.length
     }
+    if (length < limit) continue
+    yield begun.join('')
+    begun = []
+    length = 0
   }
   const last = begun.join('')
   if (last) yield last

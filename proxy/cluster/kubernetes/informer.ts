@@ -2,6 +2,7 @@ import type { KubernetesObject, V1ListMeta } from '@kubernetes/client-node'
 import type { Logger } from '../../../common/logger.ts'
 import type { Api } from './api.ts'
 import { ApiError, isGone } from './api-error.ts'
+import { pause } from './pause.ts'
 
 /** Objects of one page of a list. */
 const PAGE = 500
@@ -228,17 +229,4 @@ export class Informer<Raw extends KubernetesObject, Kept extends KubernetesObjec
 /** Kubernetes' resourceVersions are numbers that grow, those of all objects together. */
 function isNewer(version: string, than: string): boolean {
   return version.length === than.length ? version > than : version.length > than.length
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, milliseconds)
-    signal.addEventListener('abort', done)
-  })
 }

@@ -1,6 +1,7 @@
 import type { V1ContainerStatus, V1Pod } from '@kubernetes/client-node'
-import { type ErrorCode, errorTable, sentence } from '../../../common/errors.ts'
+import { type ErrorCode, sentence } from '../../../common/errors.ts'
 import type { Phase } from '../../pipeline.ts'
+import { knownCode } from '../agent-state.ts'
 import { AGENT, WORKER } from './names.ts'
 import { plain, plainSentence } from './plain.ts'
 import {
@@ -84,15 +85,11 @@ function readLastState(text = ''): ReplicaState | undefined {
   try {
     const { state, message, code } = JSON.parse(text) as Record<string, unknown>
     const said = plain(`${message ?? ''}`)
-    if (state === 'failed') return failed({ code: knownCode(code), detail: said })
+    if (state === 'failed') return failed({ code: knownCode(code) ?? 'server_failed', detail: said })
     return state === 'stopping' || state === 'stopped' ? { phase: 'stopped', message: said } : undefined
   } catch {
     return undefined
   }
-}
-
-export function knownCode(code: unknown): ErrorCode {
-  return typeof code === 'string' && Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'server_failed'
 }
 
 /** Not on a node yet. */

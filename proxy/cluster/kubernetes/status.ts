@@ -1,12 +1,13 @@
 import type { V1Job, V1JobCondition, V1Pod } from '@kubernetes/client-node'
 import { type ErrorCode, sentence } from '../../../common/errors.ts'
 import type { Phase, ServerStatus } from '../../pipeline.ts'
+import { knownCode } from '../agent-state.ts'
 import { readDescription } from './description.ts'
 import { DESCRIPTION, objectName, VERDICT } from './names.ts'
 import type { JobEvent } from './objects.ts'
 import { plain, plainSentence } from './plain.ts'
 import { refusal } from './reasons.ts'
-import { type Bounds, failed, knownCode, patience, type ReplicaState, replicaState } from './replica.ts'
+import { type Bounds, failed, patience, type ReplicaState, replicaState } from './replica.ts'
 
 export interface Verdict {
   code: ErrorCode
@@ -191,7 +192,7 @@ function readVerdict(text: string | undefined): Verdict | undefined {
   if (text === undefined) return undefined
   try {
     const { code, message } = JSON.parse(text) as Record<string, unknown>
-    const known = knownCode(code)
+    const known = knownCode(code) ?? 'server_failed'
     return { code: known, message: sentence(known, plain(`${message ?? ''}`)) }
   } catch {
     return { code: 'server_failed', message: sentence('server_failed') }

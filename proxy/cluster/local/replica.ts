@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AgentSettings, AgentStateLine } from '../../../common/agent-settings.ts'
-import { type ErrorCode, errorTable } from '../../../common/errors.ts'
+import type { AgentSettings } from '../../../common/agent-settings.ts'
+import type { ErrorCode } from '../../../common/errors.ts'
 import { workerCommand } from '../../../common/worker-command.ts'
 import type { Phase } from '../../pipeline.ts'
+import { knownCode, readStateLine } from '../agent-state.ts'
 import { readLines } from './lines.ts'
 import { killGroup, killMarked, MARKER, recordGroup } from './processes.ts'
 
@@ -176,20 +177,4 @@ interface Started {
 
 function endsWithin(milliseconds: number, end: Promise<unknown>): Promise<boolean> {
   return Promise.race([end.then(() => true), sleep(milliseconds, false, { ref: false })])
-}
-
-const STATES: readonly string[] = ['starting', 'installing', 'ready', 'failed', 'stopping']
-
-function readStateLine(line: string): AgentStateLine | undefined {
-  try {
-    const value = JSON.parse(line) as Partial<AgentStateLine> | null
-    const isState = value?.event === 'state' && STATES.includes(`${value.state}`)
-    return isState && typeof value.message === 'string' ? (value as AgentStateLine) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function knownCode(code: string | undefined): ErrorCode | undefined {
-  return code !== undefined && Object.hasOwn(errorTable, code) ? (code as ErrorCode) : undefined
 }
