@@ -52,6 +52,8 @@ export interface ServerStore {
   gone(namespace: string, uid: string, signal: AbortSignal): Promise<void>
   /** Resolves at the next change in this namespace, also by time alone, or when the signal aborts. */
   changed(namespace: string, signal: AbortSignal): Promise<void>
+  /** Resolves at the next change of a Job, pod or event anywhere, or when the signal aborts. */
+  changedAnywhere(signal: AbortSignal): Promise<void>
   /** All servers whose namespace has an owner. */
   all(): Iterable<KnownServer>
   /** All Jobs of this installation, wherever they are. */
@@ -197,6 +199,7 @@ export function createServerStore(
       }
     },
     changed,
+    changedAnywhere: waiting.waitAnywhere,
     *all() {
       for (const job of jobs.all()) {
         const owner = ownerOf(job)
