@@ -5,9 +5,19 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { findLeftovers, findProcesses } from '../support/processes.ts'
-import { apiServerMissing, startApiServer } from './api-server.ts'
+import { type ApiServer, apiServerMissing, given, type Subject, startApiServer } from './api-server.ts'
+import { GivenApiServer } from './given-api-server.ts'
+import { kubernetesTools } from './tools.ts'
 
-const skip = (await apiServerMissing()) ?? false
+const reason = given ? 'REXEC_TEST_KUBECONFIG is set: no API server is started' : await apiServerMissing()
+const skip = reason ?? false
+
+/** A user with what certificates must be made carefully for. */
+const strange = {
+  user: 'a/b+c=d',
+  groups: ['one', 'two/three'],
+  known: { username: 'a/b+c=d', groups: ['one', 'two/three', 'system:authenticated'] },
+}
 
 const pod = (name: string, namespace: string, securityContext?: object) => ({
   apiVersion: 'v1',
@@ -103,21 +113,9 @@ t.test('a real API server', { skip }, async (t) => {
   })
 
   t.test('knows whom a kubeconfig is for', async (t) => {
-    const whoami = async (kubeconfig: string) => {
-      const { status } = JSON.parse(
-        await api.kubectl(`--kubeconfig=${kubeconfig}`, 'auth', 'whoami', '-o', 'json'),
-      )
-      return status.userInfo
-    }
     const account = { serviceAccount: 'default', namespace: 'default' }
-    t.match(await whoami(await api.kubeconfigFor(account)), {
-      username: 'system:serviceaccount:default:default',
-    })
-    const strange = { user: 'a/b+c=d', groups: ['one', 'two/three'] }
-    t.match(await whoami(await api.kubeconfigFor(strange)), {
-      username: 'a/b+c=d',
-      groups: ['one', 'two/three', 'system:authenticated'],
-    })
+    t.match(await whoami(api, account), { username: 'system:serviceaccount:default:default' })
+    t.match(await whoami(api, strange), strange.known)
     const file = await api.kubeconfigFor(account)
     t.equal((await stat(file)).mode & 0o777, 0o600, 'nobody else can read it')
     await t.rejects(api.kubectl(`--kubeconfig=${file}`, 'get', 'secrets'), /forbidden/, 'RBAC is enforced')
@@ -162,6 +160,28 @@ t.test('a real API server', { skip }, async (t) => {
   }
 })
 
+t.test("somebody's own cluster is used by its kubeconfig", { skip }, async (t) => {
+  const own = await startApiServer(t)
+  const kubectl = join(await kubernetesTools(), 'kubectl')
+  await GivenApiServer.check(own.kubeconfig, kubectl)
+  const api = await GivenApiServer.connect(own.kubeconfig, kubectl)
+  t.teardown(api.stop)
+  await api.apply(namespace('given'))
+  t.match(await own.kubectl('get', 'namespace', 'given'), 'Active')
+  t.same(differences(await own.listing(), await api.listing()), [])
+  const account = { serviceAccount: 'default', namespace: 'default' }
+  t.match(await whoami(api, account), { username: 'system:serviceaccount:default:default' })
+  t.match(await whoami(api, strange), strange.known, 'with a certificate that the cluster signed')
+  await t.rejects(api.stopApi(), /somebody else uses this API server/)
+  t.equal(await own.kubectl('get', 'csr'), '', 'requests are cleared away')
+
+  const byToken = await GivenApiServer.connect(await own.kubeconfigFor(account), kubectl)
+  t.teardown(byToken.stop)
+  await t.rejects(byToken.listing(), /403 .*system:serviceaccount:default:default/)
+  await own.stopApi()
+  await t.rejects(GivenApiServer.check(own.kubeconfig, kubectl), /refused/)
+})
+
 t.test('nothing is left at the end', { skip }, async (t) => {
   const folder = await within(t, async (t) => (await startApiServer(t)).folder)
   t.same(await findLeftovers([folder]), [], 'no process')
@@ -185,11 +205,18 @@ t.test('no process outlives a test that is killed (kill -9)', { skip }, async (t
   })
   t.teardown(() => child.kill('SIGKILL'))
   const [folder] = (await once(createInterface(child.stdout), 'line')) as [string]
-  t.equal((await findProcesses([folder])).length, 2, 'API server and controller manager run')
+  t.equal((await findProcesses([folder])).length, 3, 'etcd, API server and controller manager run')
   child.kill('SIGKILL')
   await once(child, 'exit')
   t.same(await findLeftovers([folder]), [])
 })
+
+/** What the API server makes of a kubeconfig for somebody. */
+async function whoami(api: ApiServer, subject: Subject): Promise<unknown> {
+  const kubeconfig = await api.kubeconfigFor(subject)
+  const answer = await api.kubectl(`--kubeconfig=${kubeconfig}`, 'auth', 'whoami', '--output=json')
+  return JSON.parse(answer).status.userInfo
+}
 
 /** Runs it as a test of its own, with the end of which its teardowns have been called. */
 async function within<T>(t: Test, run: (t: Test) => Promise<T>): Promise<T> {

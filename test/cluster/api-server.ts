@@ -1,12 +1,18 @@
 import type { Test } from 'tap'
+import { GivenApiServer } from './given-api-server.ts'
 import { OwnApiServer } from './own-api-server.ts'
 import { kubernetesTools, toolsMissing } from './tools.ts'
 
 /** Whom a kubeconfig shall be for. */
 export type Subject = { serviceAccount: string; namespace: string } | { user: string; groups?: string[] }
 
+/** Path of the kubeconfig of somebody's own cluster, which is used instead of one that a test starts. */
+export const given = process.env.REXEC_TEST_KUBECONFIG
+
 /** A real API server with etcd and controller manager (docs/developer/cluster.md). Its methods can be passed on. */
 export interface ApiServer {
+  /** Somebody's own: it cannot be stopped, and others use it too. */
+  readonly given: boolean
   /** https://127.0.0.1:PORT */
   readonly url: string
   /** Path; cluster admin (system:masters). */
@@ -24,15 +30,20 @@ export interface ApiServer {
    * "nothing has changed". Kinds that change by themselves (events, leases) are left out.
    */
   listing(): Promise<Map<string, unknown>>
-  /** Ends kube-apiserver alone, at once; etcd and controller manager stay. */
+  /** Ends kube-apiserver alone, at once; etcd and controller manager stay. @throws Error for a given one */
   stopApi(): Promise<void>
   /** Starts it on the same port, and resolves when it is ready. */
   startApi(): Promise<void>
   stop(): Promise<void>
 }
 
-/** A test's own API server, ended and removed at its end. Takes about three seconds. */
+/** A test's own API server, ended and removed at its end, in about three seconds; or the one that was given. */
 export async function startApiServer(t: Test): Promise<ApiServer> {
+  if (given) {
+    const server = await GivenApiServer.connect(given)
+    t.teardown(server.stop)
+    return server
+  }
   const start = performance.now()
   const server = await OwnApiServer.start(await kubernetesTools((line) => t.comment(line)))
   t.teardown(server.stop)
@@ -45,6 +56,12 @@ export async function startApiServer(t: Test): Promise<ApiServer> {
  * @param say is told what is going on
  */
 export async function apiServerMissing(say?: (line: string) => void): Promise<string | undefined> {
+  if (given) {
+    return GivenApiServer.check(given).then(
+      () => undefined,
+      (error: Error) => `REXEC_TEST_KUBECONFIG is of no use: ${error.message}`,
+    )
+  }
   const missing = await toolsMissing()
   if (missing) return missing
   return kubernetesTools(say).then(

@@ -17,6 +17,7 @@ export class Child {
     // The kernel sends the signal when the parent dies, also by kill -9. setpriv becomes the program: same pid.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
       cwd: folder,
+      env: { ...process.env, PWD: folder },
       stdio: ['ignore', output.fd, output.fd],
     })
     try {

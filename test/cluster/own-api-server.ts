@@ -30,6 +30,7 @@ const ETCD = [
 
 /** A real etcd, API server and controller manager in a folder of their own. There is no scheduler and no node. */
 export class OwnApiServer implements ApiServer {
+  readonly given = false
   readonly folder: string
   readonly #bin: string
   readonly #children = new Map<string, Child>()

@@ -6,8 +6,14 @@ export interface Certificate {
   key: string
 }
 
+export interface User {
+  name: string
+  groups?: string[]
+}
+
 const DAYS = '30'
-const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+/** A key pair, for openssl req. */
+export const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
 
 /** The certificate authority of a cluster, in a folder. Everything here is a path of a PEM file. */
 export class Authority {
@@ -27,12 +33,11 @@ export class Authority {
   }
 
   /** @param names what a server is called: IP:… or DNS:… */
-  issue(file: string, user: { name: string; groups?: string[] }, names: string[] = []): Promise<Certificate> {
-    const subject = [...(user.groups ?? []).map((group) => `/O=${quoted(group)}`), `/CN=${quoted(user.name)}`]
+  issue(file: string, user: User, names: string[] = []): Promise<Certificate> {
     const use = ['-addext', 'basicConstraints=critical,CA:FALSE']
     if (names.length > 0) use.push('-addext', `subjectAltName=${names}`)
     const by = ['-CA', this.certificate, '-CAkey', join(this.#folder, 'ca.key')]
-    return this.#request(file, [...by, '-subj', subject.join(''), ...use])
+    return this.#request(file, [...by, '-subj', subject(user), ...use])
   }
 
   /** What signs the tokens of service accounts. */
@@ -48,6 +53,11 @@ export class Authority {
     await runProgram('openssl', ['req', '-x509', ...NEW_KEY, '-days', DAYS, ...out, ...args])
     return made
   }
+}
+
+/** As openssl req takes it, and Kubernetes understands it. */
+export function subject({ name, groups = [] }: User): string {
+  return [...groups.map((group) => `/O=${quoted(group)}`), `/CN=${quoted(name)}`].join('')
 }
 
 /** openssl splits a subject at slashes, and at plus signs. */
