@@ -2,11 +2,13 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createLogger, type Logger } from '../common/logger.ts'
-import { createRegistry, serveMetrics } from '../common/metrics.ts'
+import { createRegistry, type Registry, serveMetrics } from '../common/metrics.ts'
 import { loadSettings, SettingsError } from '../common/settings.ts'
 import { createSigner, createVerifier, type Signer } from '../common/tokens.ts'
 import { buildApp } from './app.ts'
+import { checkClusterSettings } from './cluster/check-settings.ts'
 import type { Cluster } from './cluster/cluster.ts'
+import { createKubernetesCluster } from './cluster/kubernetes/kubernetes.ts'
 import { environmentToPassOn } from './cluster/local/environment.ts'
 import { createLocalCluster } from './cluster/local/local.ts'
 import { acquireLock } from './cluster/local/lock.ts'
@@ -22,12 +24,13 @@ export async function main(args: string[]): Promise<void> {
   if (!values.settings) throw new SettingsError(['rexec proxy needs --settings FILE'])
   const told = untilTold()
   const settings = loadSettings(ProxySettings, await readText(values.settings), await secretSettings())
+  checkClusterSettings(settings)
   const logger = createLogger('proxy', { level: settings.logLevel })
   const registry = createRegistry()
   const signer = await readSigner()
   const closers: (() => Promise<unknown>)[] = []
   try {
-    const cluster = await openCluster(settings, logger, closers)
+    const cluster = await openCluster(settings, logger, registry, closers)
     const app = await buildApp({
       settings,
       identities: createIdentities(settings.identity, { logger, registry }),
@@ -53,6 +56,25 @@ export async function main(args: string[]): Promise<void> {
 }
 
 async function openCluster(
+  settings: ProxySettings,
+  logger: Logger,
+  registry: Registry,
+  closers: (() => Promise<unknown>)[],
+): Promise<Cluster> {
+  const cluster =
+    settings.cluster.kind === 'kubernetes'
+      ? await createKubernetesCluster({
+          settings: settings.cluster.kubernetes,
+          brokers: settings.broker.serverAddresses,
+          logger,
+          registry,
+        })
+      : await openLocalCluster(settings, logger, closers)
+  closers.push(() => cluster.close())
+  return cluster
+}
+
+async function openLocalCluster(
   { broker, cluster: { stateFolder }, logLevel }: ProxySettings,
   logger: Logger,
   closers: (() => Promise<unknown>)[],
@@ -63,7 +85,7 @@ async function openCluster(
     throw new SettingsError([`cluster.stateFolder: process ${lock} uses this folder`])
   }
   closers.push(lock)
-  const cluster = await createLocalCluster({
+  return createLocalCluster({
     stateFolder,
     brokers: broker.serverAddresses,
     agentCommand: [process.execPath, join(import.meta.dirname, '../bin/rexec.ts'), 'agent'],
@@ -71,8 +93,6 @@ async function openCluster(
     logger,
     logLevel,
   })
-  closers.push(() => cluster.close())
-  return cluster
 }
 
 /** Settings that are secret, by their names. */
