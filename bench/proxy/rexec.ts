@@ -11,6 +11,8 @@ const REXEC = join(import.meta.dirname, '..', '..', 'bin', 'rexec.ts')
 const TIMING = join(import.meta.dirname, 'timing.ts')
 /** Milliseconds between two looks whether it is ready. */
 const LOOK_AGAIN = 10
+/** One of the default profile's; no image is pulled. */
+const PYTHON = '3.12'
 const PLENTY = '1000000'
 
 /** Milliseconds of one request, and for how long of it rexec waited for others, with the number of requests. */
@@ -72,7 +74,7 @@ export async function startRexecProxy(
       pid: child.pid,
       readySeconds,
       async submit(user, name = `s${servers++}`) {
-        const answer = await ask('POST', user, '/servers', { name })
+        const answer = await ask('POST', user, '/servers', { name, python: PYTHON })
         if (answer.status !== 201) throw new Error(`POST /servers answered ${answer.status}: ${answer.text}`)
         return timesOf(answer)
       },
