@@ -5,9 +5,20 @@ export type AuditLog = Pick<Logger, 'info'>
 
 /** Who did what to what. Nothing here is secret: names, and ids of tokens, never tokens. */
 export interface Act {
-  readonly action: 'server.start' | 'server.stop' | 'token.make'
+  readonly action:
+    | 'server.start'
+    | 'server.stop'
+    | 'token.make'
+    // By rexec itself (cluster/kubernetes/reconciler.ts): a Job ended for good, one cleared away.
+    | 'server.fail'
+    | 'server.clear'
+    | 'namespace.delete'
+  /** Whom it is about; who did it as well, unless `actor` says otherwise. */
   readonly user: string
   server?: string | undefined
+  readonly actor?: 'rexec'
+  /** Why rexec did it by itself. */
+  readonly reason?: string
 }
 
 /**
