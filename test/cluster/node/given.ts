@@ -1,11 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { Kubectl } from './kubectl.ts'
-import type { NodeCluster, Subject } from './node.ts'
+import { GivenApiServer } from '../given-api-server.ts'
+import type { NodeCluster } from './node.ts'
 
-/** Somebody's own cluster, for tests that could also have one of their own (docs/developer/cluster.md). */
+/** Somebody's own cluster, such as kind or minikube, instead of one that is started (docs/developer/cluster.md). */
 export interface Given {
   kubeconfig: string
   images: NodeCluster['images']
@@ -18,7 +14,7 @@ export function givenCluster(env: NodeJS.ProcessEnv): Given | undefined {
   if (!REXEC_TEST_KUBECONFIG) return undefined
   if (!REXEC_TEST_IMAGES || !REXEC_TEST_HOST_ADDRESS) {
     throw new Error(
-      'REXEC_TEST_KUBECONFIG also needs REXEC_TEST_HOST_ADDRESS, an address of this machine that pods can reach, and REXEC_TEST_IMAGES, such as {"agent": "rexec:test", "pythons": {"3.13": "python:3.13"}}',
+      'pods on REXEC_TEST_KUBECONFIG also need REXEC_TEST_HOST_ADDRESS, an address of this machine that they can reach, and REXEC_TEST_IMAGES, such as {"agent": "rexec:test", "pythons": {"3.13": "python:3.13"}}',
     )
   }
   return {
@@ -28,51 +24,32 @@ export function givenCluster(env: NodeJS.ProcessEnv): Given | undefined {
   }
 }
 
-/** What is nobody's to stop and start is refused. */
+/** It cannot be stopped, nor parts of it. @param indexUrl of a package index on the host's address */
 export async function useCluster(
   { kubeconfig, images, hostAddress }: Given,
   indexUrl: string,
 ): Promise<NodeCluster> {
-  const kubectl = new Kubectl('kubectl', kubeconfig)
-  const config = JSON.parse(await kubectl.run('config', 'view', '--minify', '--raw', '--output=json'))
-  const { items: nodes } = JSON.parse(await kubectl.run('get', 'nodes', '--output=json'))
+  const server = await GivenApiServer.connect(kubeconfig)
+  const { items: nodes } = JSON.parse(await server.kubectl('get', 'nodes', '--output=json'))
   const addresses: { type: string; address: string }[] = nodes[0].status.addresses
-  const refuse = async () => {
-    throw new Error('only a cluster that the test has started can be stopped')
-  }
+  const refuse = () => Promise.reject(new Error('somebody else uses this cluster: not stopped'))
   return {
     given: true,
-    kubeconfig,
-    url: config.clusters[0].cluster.server,
-    kubectl: kubectl.run,
-    apply: kubectl.apply,
+    kubeconfig: server.kubeconfig,
+    url: server.url,
+    kubectl: server.kubectl,
+    apply: server.apply,
     hostAddress,
     nodeAddress: addresses.find(({ type }) => type === 'InternalIP')!.address,
     podCidr: nodes[0].spec.podCIDR,
     images,
     indexUrl,
-    logs: '',
-    kubeconfigFor: (subject) => kubeconfigFor(subject, config, kubectl),
+    logs: server.folder,
+    kubeconfigFor: server.kubeconfigFor,
     stopKubelet: refuse,
     startKubelet: refuse,
     restartKubelet: refuse,
     restartApi: refuse,
-    stop: async () => undefined,
+    stop: server.stop,
   }
-}
-
-interface Kubeconfig {
-  users: { name: string; user: Record<string, unknown> }[]
-}
-
-/** A service account's token; a user is impersonated, since only the cluster could make a certificate. */
-async function kubeconfigFor(subject: Subject, config: Kubeconfig, kubectl: Kubectl): Promise<string> {
-  const [{ name, user }] = config.users as [Kubeconfig['users'][0]]
-  const other =
-    'user' in subject
-      ? { ...user, as: subject.user, 'as-groups': subject.groups ?? [] }
-      : { token: await kubectl.token(subject) }
-  const path = join(tmpdir(), `kubeconfig-${randomUUID()}`)
-  await writeFile(path, JSON.stringify({ ...config, users: [{ name, user: other }] }), { mode: 0o600 })
-  return path
 }

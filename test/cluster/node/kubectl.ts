@@ -33,10 +33,10 @@ export class Kubectl {
     const env = { ...process.env, KUBECACHEDIR: join(dirname(this.kubeconfig), 'cache') }
     const child = spawn(this.#program, ['--kubeconfig', this.kubeconfig, ...args], { env })
     const output = { stdout: '', stderr: '' }
-    child.stdout.on('data', (chunk) => {
+    child.stdout.setEncoding('utf8').on('data', (chunk) => {
       output.stdout += chunk
     })
-    child.stderr.on('data', (chunk) => {
+    child.stderr.setEncoding('utf8').on('data', (chunk) => {
       output.stderr += chunk
     })
     // It may end before it has read everything.

@@ -96,7 +96,9 @@ export async function startNodeCluster(
   if (given) {
     const index = await servePackages(await downloadWheels(options?.packages), given.hostAddress)
     defer(() => index.close())
-    return { ...(await useCluster(given, index.url)), stop }
+    const cluster = await useCluster(given, index.url)
+    defer(cluster.stop)
+    return { ...cluster, stop }
   }
   const parts = await prepareNodeCluster(options)
   await sweepSlots()

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { sharedPython } from '../../support/shared-python.ts'
@@ -37,27 +37,23 @@ export interface PackageIndex {
   close(): Promise<void>
 }
 
-/** A simple index (PEP 503) of a folder of wheels. */
+/** A simple index (PEP 503) of the wheels that are in a folder now. */
 export async function servePackages(folder: string, host: string): Promise<PackageIndex> {
   const files = await readdir(folder)
   const projects = Map.groupBy(files, projectOf)
-  const server: Server = createServer(({ url = '/' }, response) => {
-    const [, root, name, rest] = url.split('/')
-    if (root === 'simple' && !name)
-      return page(
-        response,
-        [...projects.keys()].map((project) => [`${project}/`, project]),
-      )
-    const found = root === 'simple' && rest === '' && projects.get(name!)
-    if (found)
-      return page(
-        response,
-        found.map((file) => [`../../files/${file}`, file]),
-      )
-    if (root === 'files' && files.includes(decodeURIComponent(name ?? ''))) {
-      return createReadStream(join(folder, decodeURIComponent(name!))).pipe(response)
-    }
-    response.writeHead(404).end()
+  const pages = new Map([['/simple/', page([...projects.keys()].map((name) => [`${name}/`, name]))]])
+  for (const [name, wheels] of projects) {
+    pages.set(
+      `/simple/${name}/`,
+      page(wheels.map((file) => [`../../files/${encodeURIComponent(file)}`, file])),
+    )
+  }
+  const paths = new Map(files.map((file) => [`/files/${encodeURIComponent(file)}`, join(folder, file)]))
+  const server = createServer(({ url = '' }, response) => {
+    const path = paths.get(url)
+    if (path) return createReadStream(path).pipe(response)
+    const html = pages.get(url)
+    response.writeHead(html ? 200 : 404, { 'content-type': 'text/html' }).end(html)
   })
   server.listen(0, host)
   await once(server, 'listening')
@@ -78,9 +74,6 @@ function projectOf(file: string): string {
     .toLowerCase()
 }
 
-function page(response: ServerResponse, links: [href: string, text: string][]): void {
-  response.setHeader('content-type', 'text/html')
-  response.end(
-    `<!DOCTYPE html>\n${links.map(([href, text]) => `<a href="${href}">${text}</a><br>`).join('\n')}\n`,
-  )
+function page(links: [href: string, text: string][]): string {
+  return `<!DOCTYPE html>\n${links.map(([href, text]) => `<a href="${href}">${text}</a><br>\n`).join('')}`
 }
