@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject } from 'ajv'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { Static, TObject } from 'typebox'
 import { parse } from 'yaml'
 
@@ -43,11 +43,22 @@ export function checkSettings<T extends TObject>(
   }
   for (const [name, value] of Object.entries(overrides))
     set(settings as Record<string, unknown>, name.split('.'), value)
+  const validate = validatorOf(schema)
+  if (validate(settings)) return settings as Static<T>
+  throw new SettingsError(problemsOf(validate.errors ?? []))
+}
+
+/** Compiling takes ten milliseconds, and the agent's settings are checked at each start of a server. */
+const validators = new WeakMap<TObject, ValidateFunction>()
+
+function validatorOf(schema: TObject): ValidateFunction {
+  const known = validators.get(schema)
+  if (known) return known
   const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: true, strictTypes: false })
   // A section's own default says what it is when the section above leaves it out.
   const validate = ajv.compile({ ...schema, default: undefined })
-  if (validate(settings)) return settings as Static<T>
-  throw new SettingsError(problemsOf(validate.errors ?? []))
+  validators.set(schema, validate)
+  return validate
 }
 
 /** One line for each wrong setting, with all forms that it may have. Values are not named: they may be secret. */
