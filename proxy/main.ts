@@ -8,7 +8,7 @@ import { createSigner, createVerifier, type Signer } from '../common/tokens.ts'
 import { buildApp } from './app.ts'
 import { checkClusterSettings } from './cluster/check-settings.ts'
 import type { Cluster } from './cluster/cluster.ts'
-import { createKubernetesCluster } from './cluster/kubernetes/kubernetes.ts'
+import { createKubernetesCluster, type KubernetesMeans } from './cluster/kubernetes/kubernetes.ts'
 import { environmentToPassOn } from './cluster/local/environment.ts'
 import { createLocalCluster } from './cluster/local/local.ts'
 import { acquireLock } from './cluster/local/lock.ts'
@@ -31,9 +31,12 @@ export async function main(args: string[]): Promise<void> {
   const closers: (() => Promise<unknown>)[] = []
   try {
     const cluster = await openCluster(settings, logger, registry, closers)
+    const { reviewToken } = cluster
+    const identities = createIdentities(settings.identity, { logger, registry, reviewToken })
+    cluster.reconcile?.((user) => identities.knows(user))
     const app = await buildApp({
       settings,
-      identities: createIdentities(settings.identity, { logger, registry }),
+      identities,
       cluster,
       signer,
       verify: createVerifier(signer.publicKeys),
@@ -60,8 +63,8 @@ async function openCluster(
   logger: Logger,
   registry: Registry,
   closers: (() => Promise<unknown>)[],
-): Promise<Cluster> {
-  const cluster =
+): Promise<Cluster & Partial<KubernetesMeans>> {
+  const cluster: Cluster & Partial<KubernetesMeans> =
     settings.cluster.kind === 'kubernetes'
       ? await createKubernetesCluster({
           settings: settings.cluster.kubernetes,

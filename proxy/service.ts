@@ -10,7 +10,7 @@ import type { ProxySettings } from './settings.ts'
 /** What the service is built from; the composition root (main.ts, bin/local.ts, a test) makes them. */
 export interface Parts {
   settings: ProxySettings
-  identities: Identities
+  identities: Pick<Identities, 'authenticate' | 'check'>
   cluster: Cluster
   signer: Signer
   verify: Verifier

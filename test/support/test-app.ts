@@ -39,7 +39,7 @@ export interface TestApp {
 
 interface Options {
   settings?: object
-  identities?: Identities
+  identities?: Pick<Identities, 'authenticate' | 'check'>
   cluster?: FakeCluster
 }
 

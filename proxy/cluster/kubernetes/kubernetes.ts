@@ -1,6 +1,7 @@
 import { RexecError } from '../../../common/errors.ts'
 import type { Logger } from '../../../common/logger.ts'
 import type { Registry } from '../../../common/metrics.ts'
+import type { ReviewToken } from '../../identity/kubernetes.ts'
 import type { User } from '../../pipeline.ts'
 import type { Cluster } from '../cluster.ts'
 import { connect } from './api.ts'
@@ -10,10 +11,13 @@ import { createLaunch } from './launch.ts'
 import { serverLogs } from './logs.ts'
 import { createNamespaces } from './namespace.ts'
 import { watchServer } from './progress.ts'
+import { type Reconciler, startReconciler } from './reconciler.ts'
 import { createMissingRights } from './rights.ts'
 import type { KubernetesSettings } from './settings.ts'
 import { createStop } from './stop.ts'
 import { createServerStore } from './store.ts'
+import { createTokenReview } from './token-review.ts'
+import type { Knows } from './vanished.ts'
 
 export interface KubernetesClusterOptions {
   settings: KubernetesSettings
@@ -23,13 +27,22 @@ export interface KubernetesClusterOptions {
   registry: Registry
 }
 
+/** What there is on Kubernetes alone. */
+export interface KubernetesMeans {
+  reviewToken: ReviewToken
+  /** From now on what nobody asks for is done by itself (reconciler.ts). */
+  reconcile(knows: Knows): void
+}
+
 /**
  * Servers as Jobs, each user in a namespace. Any number of these may run against one cluster: all that they know comes
  * from the API server. Resolves at once; until everything has been read, check() and all else reject with
  * cluster_unavailable.
  * @throws SettingsError when there is no way to an API server
  */
-export async function createKubernetesCluster(options: KubernetesClusterOptions): Promise<Cluster> {
+export async function createKubernetesCluster(
+  options: KubernetesClusterOptions,
+): Promise<Cluster & KubernetesMeans> {
   const { settings, brokers, logger, registry } = options
   const api = connect(settings, registry)
   const store = createServerStore(api, settings, { logger, registry })
@@ -38,6 +51,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
   const launch = createLaunch(api, settings, brokers, logger)
   const stop = createStop(api, store, settings)
   const missingRights = createMissingRights(api, settings)
+  let reconciler: Reconciler | undefined
   let synced = false
   void store.ready.then(() => {
     synced = true
@@ -56,6 +70,11 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
 
   return {
     kind: 'kubernetes',
+    reviewToken: createTokenReview(api),
+
+    reconcile(knows) {
+      reconciler ??= startReconciler({ api, store, settings, knows, logger, registry })
+    },
 
     async ensureNamespace(user) {
       try {
@@ -117,6 +136,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
     },
 
     async close() {
+      await reconciler?.close()
       await store.close()
       await api.close()
     },
