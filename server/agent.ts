@@ -106,7 +106,7 @@ export class Agent {
   }
 
   #welcomeParent(socket: Socket): Parent | undefined {
-    if (this.#parent) return undefined // there is one worker; what else connects is not it
+    if (this.#parent && !this.#over) return undefined // there is one worker; what else connects is not it
     this.#stopWaiting()
     const parent = new Parent(socket, this.#settings)
     if (this.#over) {
@@ -156,14 +156,14 @@ export class Agent {
   // --- life
 
   #say(line: Omit<AgentStateLine, 'event'>): void {
-    this.#logger.info({ event: 'state', ...line })
     const { terminationMessageFile } = this.#settings
-    if (terminationMessageFile === undefined || !ENDS.has(line.state)) return
     try {
-      leaveTerminationMessage(terminationMessageFile, line)
+      if (terminationMessageFile !== undefined && ENDS.has(line.state))
+        leaveTerminationMessage(terminationMessageFile, line)
     } catch (error) {
       this.#logger.warn(error, 'the termination message cannot be written')
     }
+    this.#logger.info({ event: 'state', ...line })
   }
 
   #tell(state: ServerState): void {

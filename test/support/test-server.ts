@@ -31,13 +31,15 @@ export interface TestServerOptions {
   agentArgs?: string[]
   /** Started later, by startWorker(). */
   withoutWorker?: boolean
+  /** Put before the worker's command, such as that of a container. */
+  workerPrefix?: string[]
 }
 
 /** A real agent process and a real worker process, as a cluster starts them. */
 export class TestServer {
   readonly folder: string
   readonly settings: AgentSettings
-  readonly agent: ChildProcess
+  agent!: ChildProcess
   worker: ChildProcess | undefined
   readonly states: AgentStateLine[] = []
   /** The agent's log lines. */
@@ -48,9 +50,14 @@ export class TestServer {
     this.folder = folder
     this.settings = settings
     this.#options = options
+    this.startAgent()
+  }
+
+  /** Also once more, after the first has ended. */
+  startAgent(): void {
     this.agent = spawn(
       process.execPath,
-      [BIN, '--settings', join(folder, 'agent.json'), ...(options.agentArgs ?? [])],
+      [BIN, '--settings', join(this.folder, 'agent.json'), ...(this.#options.agentArgs ?? [])],
       {
         stdio: ['pipe', 'pipe', 'inherit'],
       },
@@ -84,11 +91,21 @@ export class TestServer {
   }
 
   startWorker(): void {
-    const [command, ...args] = workerCommand(this.#options.interpreter ?? 'python3', this.settings.socket)
+    const { interpreter = 'python3', workerPrefix = [] } = this.#options
+    const [command, ...args] = [...workerPrefix, ...workerCommand(interpreter, this.settings.socket)]
     this.worker = spawn(command!, args, {
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, ...this.#options.env },
     })
+  }
+
+  /** Resolves with the next state line that fits, or a past one. */
+  async said(fits: (line: AgentStateLine) => boolean): Promise<AgentStateLine> {
+    for (;;) {
+      const found = this.states.find(fits)
+      if (found) return found
+      await once(this.agent.stdout!, 'data')
+    }
   }
 
   async close(): Promise<void> {
