@@ -29,7 +29,7 @@ export async function startCilium(
   cilium: CiliumFolder,
   { networks }: Folders,
 ): Promise<void> {
-  await hasPodCidr(plane)
+  await isRegistered(plane)
   machine.start('cilium-agent', [
     'env',
     ...[`K8S_NODE_NAME=${NODE_NAME}`, 'CILIUM_K8S_NAMESPACE=kube-system'],
@@ -62,8 +62,9 @@ until exec 3<>/dev/tcp/127.0.0.1/9879 &&
   read -r _ code _ <&3 && [ "$code" = 200 ]
 do sleep 0.05; done 2>/dev/null`
 
-async function hasPodCidr(plane: ControlPlane): Promise<void> {
-  while (!(await plane.get(`/api/v1/nodes/${NODE_NAME}`))?.includes('"podCIDR"')) await sleep(LOOK_AGAIN)
+/** The agent takes the node's address from what kubelet says of it. */
+async function isRegistered(plane: ControlPlane): Promise<void> {
+  while (!(await plane.get(`/api/v1/nodes/${NODE_NAME}`))?.includes('"InternalIP"')) await sleep(LOOK_AGAIN)
 }
 
 async function writeNetwork(slot: Slot, networks: string): Promise<void> {

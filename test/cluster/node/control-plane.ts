@@ -90,7 +90,6 @@ export class ControlPlane {
       join(this.#bin, 'kube-controller-manager'),
       ...[`--kubeconfig=${managers}`, '--use-service-account-credentials', '--leader-elect=false'],
       ...[`--service-account-private-key-file=${signingKey}`, `--root-ca-file=${this.authority.certificate}`],
-      ...['--allocate-node-cidrs', `--cluster-cidr=${this.#slot.podCidr}`, '--node-cidr-mask-size=24'],
       // A node that is gone shall be noticed while a test waits.
       '--node-monitor-grace-period=20s',
     ])

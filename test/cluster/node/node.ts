@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { IMAGES, imageStore } from '../images/images.ts'
@@ -130,10 +131,11 @@ async function startPrograms(
   ])
   const kubectl = new Kubectl(join(kubernetes, 'kubectl'), plane.kubeconfig)
   const startKubelet = await prepareKubelet(machine, slot, plane, kubernetes)
+  await makeNode(kubectl, slot)
   startKubelet()
   await Promise.all([
     startKubeProxy(machine, slot, plane, kubernetes),
-    kubectl.run('apply', '--server-side', '-f', join(cilium, 'crds/v2'), '-f', join(cilium, 'crds/v2alpha1')),
+    kubectl.run('create', '--validate=false', '--recursive', '--filename', join(cilium, 'crds')),
     kubectl.apply(dnsManifest(join(kubernetes, 'coredns'))),
     startCilium(machine, slot, plane, cilium, folders),
   ])
@@ -160,6 +162,17 @@ async function startPrograms(
     },
     restartApi: () => plane.restartApi(),
   }
+}
+
+/** kubelet finds it; otherwise the controller manager would say which addresses its pods have, seconds later. */
+async function makeNode(kubectl: Kubectl, { folder, podCidr }: Slot): Promise<void> {
+  const file = join(folder, 'node.json')
+  const spec = { podCIDR: podCidr, podCIDRs: [podCidr] }
+  await writeFile(
+    file,
+    JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name: NODE_NAME }, spec }),
+  )
+  await kubectl.run('create', '--raw=/api/v1/nodes', '--filename', file)
 }
 
 let written = 0
