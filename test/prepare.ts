@@ -1,5 +1,5 @@
 import { cacheFolder } from '../bin/folders.ts'
-import { apiServerMissing } from './cluster/api-server.ts'
+import { apiServerMissing, given } from './cluster/api-server.ts'
 import { nodeClusterMissing } from './cluster/node/missing.ts'
 import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
 import { TIERS, type Tier } from './tiers.ts'
@@ -35,15 +35,20 @@ async function makeClients(say: Say): Promise<void> {
 }
 
 async function makeApiServer(say: Say): Promise<void> {
-  say(`A Kubernetes API server is kept in ${cacheFolder('tools')}; if it is missing, it is built now.`)
+  if (given) say(`Tests use the cluster of REXEC_TEST_KUBECONFIG, ${given}.`)
+  else
+    say(`A Kubernetes API server is kept in ${cacheFolder('tools')}; if missing, it is built now (minutes).`)
   const missing = await apiServerMissing((line) => say(`  ${line}`))
-  say(`  ${missing ?? 'It is there.'}`)
+  say(`  ${missing ? `Left out: ${missing}` : 'It is there.'}`)
 }
 
 async function makeNode(say: Say): Promise<void> {
-  say(`A Kubernetes of one node, with images and wheels, is kept in ${cacheFolder('')}.`)
   const missing = await nodeClusterMissing()
-  if (missing) return say(`  ${missing}`)
+  if (missing) return say(`A cluster of one node is left out: ${missing}`)
+  if (given) return
+  say(
+    `Programs and images of a cluster of one node are kept in ${cacheFolder('')}; missing ones are made now.`,
+  )
   const { prepareNodeCluster } = await import('./cluster/node/node.ts')
   await prepareNodeCluster({}, (line) => say(`  ${line}`)).then(
     () => say('  It is there.'),

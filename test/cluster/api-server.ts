@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { GivenApiServer } from './given-api-server.ts'
+import { runProgram } from './images/program.ts'
 import { OwnApiServer } from './own-api-server.ts'
 import { kubernetesTools, toolsMissing } from './tools.ts'
 
@@ -62,10 +63,18 @@ export async function apiServerMissing(say?: (line: string) => void): Promise<st
       (error: Error) => `REXEC_TEST_KUBECONFIG is of no use: ${error.message}`,
     )
   }
-  const missing = await toolsMissing()
+  const missing = (await toolsMissing()) ?? (await programsMissing())
   if (missing) return missing
   return kubernetesTools(say).then(
     () => undefined,
     (error: Error) => `Kubernetes could not be built: ${error.message}`,
+  )
+}
+
+async function programsMissing(): Promise<string | undefined> {
+  const versions = [runProgram('openssl', ['version']), runProgram('setpriv', ['--version'])]
+  return Promise.all(versions).then(
+    () => undefined,
+    () => 'an API server needs: apt-get install openssl util-linux',
   )
 }
