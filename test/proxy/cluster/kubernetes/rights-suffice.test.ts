@@ -1,0 +1,116 @@
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { User } from '../../../../proxy/pipeline.ts'
+import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { testKubernetes } from '../../../support/kubernetes-cluster.ts'
+import { rexec } from '../../../support/rexec-command.ts'
+
+const skip = (await apiServerMissing()) ?? false
+const root = join(import.meta.dirname, '../../../..')
+
+const pullSecret = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: 'rexec-pull', namespace: 'rexec' },
+  type: 'kubernetes.io/dockerconfigjson',
+  stringData: { '.dockerconfigjson': '{"auths":{}}' },
+}
+
+/** An API server with the account and what both modes need, and the account's kubeconfig. */
+async function withAccount(t: Test, ...files: string[]) {
+  const server = await startApiServer(t)
+  await server.kubectl('create', 'namespace', 'rexec')
+  await server.apply(pullSecret)
+  for (const file of ['service-account', 'pull-secrets', ...files]) {
+    await server.kubectl('apply', '-f', join(root, `helm/rbac/${file}.yaml`))
+  }
+  const kubeconfig = await server.kubeconfigFor({ namespace: 'rexec', serviceAccount: 'rexec-proxy' })
+  return { server, kubeconfig }
+}
+
+/** A policy counts a moment after it was stored, and nothing tells when. */
+async function policiesInForce({ kubectl }: ApiServer): Promise<void> {
+  const account = '--as=system:serviceaccount:rexec:rexec-proxy'
+  for (let denied = false; !denied; ) {
+    denied = await kubectl('create', 'namespace', 'x', '--dry-run=server', account).then(
+      () => false,
+      (error: Error) => error.message.includes('denied request'),
+    )
+  }
+}
+
+/** All that the backend does for a user, with everything that an administrator can switch. */
+async function mainSequence(
+  t: Test,
+  { server, kubeconfig }: { server: ApiServer; kubeconfig: string },
+  given: object,
+) {
+  const user: User = { name: 'alice', groups: [], authenticator: 'test' }
+  const settings = { imagePullSecrets: ['rexec-pull'], keepSeconds: 60, ...given }
+  const { cluster, start, log } = await testKubernetes(t, kubeconfig, settings)
+  t.match(await start(user), { name: 'default', user: 'alice' })
+  t.match(await cluster.list(user), [{ name: 'default' }])
+  t.match(await cluster.get(user, 'default'), { profile: 'default' })
+  const { name } = await cluster.ensureNamespace(user)
+  const inNamespace = await server.kubectl(
+    'get',
+    'all,secret,networkpolicy,quota,limits,sa',
+    '-n',
+    name,
+    '-o',
+    'name',
+  )
+  for (const object of [
+    'job.batch/rexec-default',
+    'secret/rexec-default',
+    'secret/rexec-pull',
+    'networkpolicy.networking.k8s.io/rexec',
+    'resourcequota/rexec',
+    'limitrange/rexec',
+    'serviceaccount/rexec',
+  ]) {
+    t.match(inNamespace, object)
+  }
+
+  // Switched off: taken away again.
+  const without = await testKubernetes(t, kubeconfig, {
+    ...settings,
+    network: { policies: false },
+    quota: {},
+  })
+  await without.cluster.ensureNamespace(user)
+  const left = await server.kubectl('get', 'networkpolicy,quota', '-n', name, '-o', 'name')
+  t.equal(left, '', 'policy and quota are gone')
+
+  await cluster.stop(user, 'default')
+  t.same(await cluster.list(user), [])
+  t.match(await start(user), { name: 'default' }, 'started again')
+  t.notMatch(log.text(), /denied request|cannot \w+ resource/)
+  return { cluster, user, name }
+}
+
+t.test('in mode "cluster" the backend works with exactly the rights of helm/rbac', { skip }, async (t) => {
+  const account = await withAccount(t, 'cluster', 'admission-policy')
+  await policiesInForce(account.server)
+  await mainSequence(t, account, {})
+})
+
+t.test('in mode "namespaces" it works without any right beyond them', { skip }, async (t) => {
+  const account = await withAccount(t)
+  const given = { namespaces: { mode: 'given', given: { alice: 'team-alice' } } }
+  const settings = JSON.stringify({ cluster: { kind: 'kubernetes', kubernetes: given } })
+  const file = join(t.testdir({ 'proxy.json': settings }), 'proxy.json')
+  const { stdout } = await rexec(t, ['namespaces', '--settings', file, 'alice']).ended
+  await account.server.apply(JSON.parse(stdout).items)
+
+  t.test('alone', (t) => mainSequence(t, account, given))
+
+  t.test('with the admission policies as a second lock', async (t) => {
+    await account.server.kubectl('apply', '-f', join(root, 'helm/rbac/admission-policy.yaml'))
+    // Nothing of what it may not do is refused by RBAC before the policies see it.
+    await account.server.kubectl('apply', '-f', join(root, 'helm/rbac/cluster.yaml'))
+    await policiesInForce(account.server)
+    await account.server.kubectl('delete', '-f', join(root, 'helm/rbac/cluster.yaml'))
+    await mainSequence(t, account, given)
+  })
+})
