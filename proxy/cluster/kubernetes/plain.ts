@@ -2,9 +2,8 @@ import { redact } from '../../../common/logger.ts'
 
 /** Characters of a text of somebody else that a user is shown at most. */
 const MAX_SHOWN = 2000
-/** All but line feed and tab: terminals and pages take them for commands. Also what turns the direction of text. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+/** Colours of a terminal, and what cannot be seen: commands to it, turns of direction. Line feed and tab stay. */
+const UNSEEN = /(?![\n\t])\p{Cc}(\[[\d;]*[A-Za-z])?|[\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /**
  * A text that rexec did not write (a container's last words, an event, a line of a log), fit for showing: without

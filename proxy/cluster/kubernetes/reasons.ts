@@ -41,18 +41,22 @@ export function refusal(message: string): Refusal {
 }
 
 /** Why the scheduler finds no node (condition PodScheduled): what each node lacks, and what the pod asks for. */
-export function unschedulable(message: string, pod: V1Pod): string {
+export function unschedulable(message: string, pod: V1Pod): Reason {
+  const code = 'unschedulable'
   const claim = /persistentvolumeclaim "([^"]*)" not found/.exec(message)?.[1]
-  if (claim) return `The volume claim "${plain(claim)}" does not exist in your namespace.`
-  if (/no nodes available/.test(message)) return `The cluster has no nodes. ${asks(pod)}`
+  if (claim) {
+    const detail = `The volume claim "${plain(claim)}" of its profile does not exist in your namespace.`
+    return { code: 'server_failed', detail }
+  }
+  if (/no nodes available/.test(message)) return { code, detail: `The cluster has no nodes. ${asks(pod)}` }
   const [, total, list] = /^0\/(\d+) nodes are available: (.*)/s.exec(message) ?? []
-  if (!total || !list) return plainSentence(`It cannot be placed on a node: ${message}`, 1000)
+  if (!total || !list) return { code, detail: plainSentence(`It finds no place: ${message}`, 1000) }
   const why = list
     .replace(/\.? (no new claims to deallocate|preemption: ).*/s, '')
     .replace(/\.$/, '')
     .split(/, (?=\d+ )/)
-    .map(lack)
-  return plainSentence(`None of the ${total} nodes can take it: ${why.join(', ')}. ${asks(pod)}`, 1000)
+    .map((item) => lack(item).replace(/^(\d+) /, `$1 of ${total} `))
+  return { code, detail: plainSentence(`No node can take it (${why.join(', ')}). ${asks(pod)}`, 1000) }
 }
 
 const LACKS: [pattern: RegExp, plain: string][] = [
@@ -176,7 +180,7 @@ export function workerEnd(ended: V1ContainerStateTerminated, pod: V1Pod): Reason
   }
   if (exitCode === 0) return undefined
   // It may be written by whatever runs in the worker.
-  const said = plain(message, 500)
+  const said = plain(message.replace(/\s+/g, ' '), 500)
   return { code: 'worker_lost', detail: `The worker ${how(ended)}.${said && ` Its last words: "${said}".`}` }
 }
 

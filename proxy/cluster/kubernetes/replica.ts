@@ -99,34 +99,35 @@ function unplaced(pod: V1Pod, now: number, bounds: Bounds): ReplicaState | undef
   if (condition?.status !== 'False') return { phase: 'pending', message: 'It waits for a place on a node.' }
   if (condition.reason === 'SchedulingGated')
     return { phase: 'pending', message: 'A scheduling gate of the cluster holds it back.' }
-  const detail = unschedulable(condition.message ?? '', pod)
+  const reason = unschedulable(condition.message ?? '', pod)
   const until = time(condition.lastTransitionTime) + bounds.unschedulableSeconds * 1000
-  return patience({ code: 'unschedulable', detail }, { phase: 'pending', message: detail }, until, now)
+  return patience(reason, { phase: 'pending', message: reason.detail }, until, now)
 }
 
 /** On a node, but a container of it does not run yet. */
 function waiting(pod: V1Pod, now: number, bounds: Bounds): ReplicaState | undefined {
-  const agent = statusOf(pod, AGENT)
-  const agentStarted = agent?.state?.running?.startedAt ?? agent?.lastState?.terminated?.startedAt
-  if (agent && agent.restartCount >= MAX_RESTARTS && agent.lastState?.terminated) {
-    return failed(agentEnd(agent.lastState.terminated, pod) ?? restarting)
-  }
+  const [agent, worker] = [statusOf(pod, AGENT), statusOf(pod, WORKER)]
+  if (worker?.state?.running) return undefined
+  const agentStarted = agent?.state?.running?.startedAt
   for (const [who, since] of [
     [AGENT, pod.status?.startTime],
     [WORKER, agentStarted],
   ] as const) {
     const wait = statusOf(pod, who)?.state?.waiting
-    if (!wait) continue
     const image = imageOf(pod, who)
-    const trouble = imageTrouble(image, wait) ?? containerTrouble(who, wait)
+    const trouble = wait && (imageTrouble(image, wait) ?? containerTrouble(who, wait))
+    if (!trouble) continue
+    if ('final' in trouble && trouble.final) return failed(trouble)
     const until = time(since ?? pod.status?.startTime) + bounds.imagePullSeconds * 1000
-    if (trouble && 'final' in trouble && trouble.final) return failed(trouble)
-    if (trouble) return patience(trouble, { phase: 'starting', message: trouble.detail }, until, now)
-    if (who === WORKER && agentStarted)
-      return { phase: 'starting', message: `Pulling the image ${plain(image, 300)}.` }
+    return patience(trouble, { phase: 'starting', message: trouble.detail }, until, now)
   }
-  const started = statusOf(pod, WORKER)?.state?.running
-  return started ? undefined : { phase: 'starting', message: 'Its containers are being created.' }
+  const crash = agent?.lastState?.terminated
+  if (crash && !agentStarted) {
+    const reason = agentEnd(crash, pod) ?? restarting
+    return agent.restartCount < MAX_RESTARTS ? { phase: 'starting', message: reason.detail } : failed(reason)
+  }
+  if (!agentStarted) return { phase: 'starting', message: 'Its containers are being created.' }
+  return { phase: 'starting', message: `Pulling the image ${plain(imageOf(pod, WORKER), 300)}.` }
 }
 
 const restarting: Reason = {

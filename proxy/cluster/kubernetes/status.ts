@@ -69,7 +69,7 @@ export function judge(observed: Observed, bounds: Bounds): Judgement {
   const judgement = isStarting(state)
     ? inTime(state, time(job.status?.startTime) || created, now, bounds)
     : state
-  if (judgement.phase !== 'failed' || ending) return judgement
+  if (judgement.phase !== 'failed' || ending || !canComeAlive(observed)) return judgement
   return { ...judgement, verdict: { code: judgement.code!, message: judgement.message } }
 }
 
@@ -121,9 +121,19 @@ function ended(observed: Observed, over: V1JobCondition, bounds: Bounds): Replic
   return failed({ code: 'server_failed', detail })
 }
 
+/** Whether some replica has not ended by itself: a pod that is not over, or that may yet be made. */
+function canComeAlive({ job, pods }: Observed): boolean {
+  const over = [...newestPods(pods).values()].filter((pod) => !isAlive(pod)).length
+  return over < replicaCount(job)
+}
+
+function replicaCount({ spec }: V1Job): number {
+  return Math.min(spec?.completions ?? 1, MAX_REPLICAS)
+}
+
 function replicas(observed: Observed, bounds: Bounds): ReplicaState[] {
   const { job, now } = observed
-  const count = Math.min(job.spec?.completions ?? 1, MAX_REPLICAS)
+  const count = replicaCount(job)
   const newest = newestPods(observed.pods)
   const over = { failed: indexes(job.status?.failedIndexes), stopped: indexes(job.status?.completedIndexes) }
   return Array.from({ length: count }, (_, index) => {
