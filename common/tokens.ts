@@ -21,6 +21,8 @@ const KINDS = {
   exec: { audience: 'rexec-broker-clients', typ: 'rexec-exec+jwt' },
   server: { audience: 'rexec-broker-servers', typ: 'rexec-server+jwt' },
 } as const
+/** Three parts in base64url without padding (RFC 7515, section 2); decoders pass over more. */
+const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/
 /** Clocks of proxy and broker may differ by this many seconds. */
 const CLOCK_TOLERANCE = 5
 
@@ -106,6 +108,7 @@ export function createVerifier(publicKeys: PublicKeys): Verifier {
   const keys = createLocalJWKSet(publicKeys)
   return async (kind, token) => {
     const { audience, typ } = KINDS[kind]
+    if (!COMPACT.test(token)) throw new RexecError('token_invalid')
     try {
       const { payload } = await jwtVerify(token, keys, {
         algorithms: ['EdDSA'],

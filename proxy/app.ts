@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify'
 import { createAuthorize } from './authorize.ts'
+import { refuseAmbiguous } from './plugins/ambiguous.ts'
 import { addTokens } from './plugins/authenticate.ts'
 import { answerBadAddress, Connections, RequestLog, requestIdOf } from './plugins/connection.ts'
 import { addHeaders } from './plugins/headers.ts'
@@ -70,6 +71,7 @@ export async function buildApp(parts: Parts): Promise<App> {
   addProblems(app, registry)
   addMetrics(app, registry)
   addHeaders(app)
+  refuseAmbiguous(app)
   addTokens(app)
   addJsonBodies(app, limits.bodyDepth)
   refuseUnknownQueries(app)

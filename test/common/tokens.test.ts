@@ -159,3 +159,13 @@ t.test('our tokens are told from others by their form', async (t) => {
     t.notOk(looksLikeOurs(token), token.slice(0, 40))
   }
 })
+
+t.test('one token has one writing: padding, spaces and further parts are refused', async (t) => {
+  const { token } = await signer.sign('exec', alice, 60)
+  for (const other of [`${token} `, ` ${token}`, `${token}\n`, `${token}==`, `${token}.`, `${token}.x`])
+    await t.rejects(
+      verify('exec', other),
+      { code: 'token_invalid' },
+      JSON.stringify(other.slice(token.length)),
+    )
+})
