@@ -41,6 +41,10 @@ export const isAlreadyExists = (error: unknown): boolean =>
 /** The resourceVersion that a watch asked for is forgotten: list again. */
 export const isGone = (error: unknown): boolean => is(error, 410)
 
+/** Such as the type of a Secret: only another object can have another one. */
+export const isImmutable = (error: unknown): boolean =>
+  is(error, 422) && /: field is immutable/.test((error as ApiError).message)
+
 /** A ValidatingAdmissionPolicy says no; for our own account, helm/rbac/admission-policy.yaml may have said it. */
 export const isPolicyRefusal = (error: unknown): boolean =>
   (is(error, 403) || is(error, 422)) && / ValidatingAdmissionPolicy '/.test((error as ApiError).message)

@@ -60,7 +60,7 @@ export interface Api {
   apply<T extends KubernetesObject>(object: T, options?: { force: boolean }): Promise<T>
   /** Merge patch. With metadata.uid or resourceVersion in `change`, only of that very object (isConflict). */
   patch<T extends KubernetesObject>(object: T, change: object): Promise<T>
-  /** Deletes it, in the foreground (what belongs to it goes first). With metadata.uid only that very object. */
+  /** Deletes it; of a Job, what belongs to it goes first. With metadata.uid only that very object. */
   remove(object: KubernetesObject): Promise<void>
   /**
    * One watch request on a list's path: events until the server ends it (after minutes) or the signal aborts.
@@ -131,7 +131,8 @@ export function connect(
       }),
 
     async remove(object) {
-      const { uid } = object.metadata!
+      const { kind, metadata } = object
+      const uid = metadata?.uid
       await connection.call({
         method: 'DELETE',
         path: pathOf(object),
@@ -139,7 +140,7 @@ export function connect(
         body: JSON.stringify({
           apiVersion: 'v1',
           kind: 'DeleteOptions',
-          propagationPolicy: 'Foreground',
+          propagationPolicy: kind === 'Job' ? 'Foreground' : 'Background',
           ...(uid && { preconditions: { uid } }),
         }),
       })

@@ -1,4 +1,4 @@
-import type { KubernetesObject } from '@kubernetes/client-node'
+import type { KubernetesObject, V1ServiceAccount } from '@kubernetes/client-node'
 import type { Api } from './api.ts'
 import { BASELINE, ownLabels } from './names.ts'
 import { networkPolicy } from './network-policy.ts'
@@ -18,69 +18,82 @@ export interface Baseline {
 
 /** @param brokers addresses of the brokers for servers */
 export function createBaseline(api: Api, settings: KubernetesSettings, brokers: string[]): Baseline {
-  const own = createOwnObjects(api, settings.instance)
+  const { instance, imagePullSecrets } = settings
+  const own = createOwnObjects(api, instance)
+  /** Namespaces without copies that an earlier process made: the settings of this one do not change. */
+  const cleared = new Set<string>()
+
+  /** The account knows which secrets were copied; there is no right to list secrets. */
+  async function clearPullSecrets(namespace: string): Promise<void> {
+    if (cleared.has(namespace)) return
+    const found = await own.find(account(namespace, settings))
+    const old = found?.imagePullSecrets?.flatMap(({ name }) => name ?? []) ?? []
+    const unwanted = old.filter((name) => !imagePullSecrets.includes(name))
+    await Promise.all(unwanted.map((name) => own.remove(copyOf(name, namespace, instance))))
+    cleared.add(namespace)
+  }
+
+  async function copyPullSecrets(namespace: string): Promise<void> {
+    const secrets = await readPullSecrets(api, settings)
+    const copies = secrets.map((secret) => copyOf(secret.metadata!.name!, namespace, instance, secret))
+    await Promise.all(copies.map((copy) => onceCounted(() => own.put(copy))))
+  }
+
   return {
     async apply(namespace) {
       const { wanted, unwanted } = baselineObjects(namespace, settings, brokers)
       await Promise.all([
-        ...wanted.map((object) => own.put(object)),
-        ...unwanted.map((object) => own.remove(object)),
+        clearPullSecrets(namespace).then(() => own.put(account(namespace, settings))),
+        copyPullSecrets(namespace),
         // Every namespace has this account from the beginning. It is Kubernetes' own, so it gets no label.
         api.apply(withoutToken('default', namespace)),
-        readPullSecrets(api, settings).then((secrets) =>
-          Promise.all(
-            secrets.map((secret) => onceCounted(() => own.put(copyOf(secret, namespace, settings.instance)))),
-          ),
-        ),
+        ...wanted.map((object) => own.put(object)),
+        ...unwanted.map((object) => own.remove(object)),
       ])
     },
   }
 }
 
-/** The objects called "rexec", in two lists: those that must be there, those that must not. */
-export function baselineObjects(
+/** Policy, quota and limits, in two lists: what must be there, and what must not. */
+function baselineObjects(
   namespace: string,
   settings: KubernetesSettings,
   brokers: string[],
 ): { wanted: KubernetesObject[]; unwanted: KubernetesObject[] } {
-  const { quota, limitRange, network, imagePullSecrets, instance } = settings
-  const labels = ownLabels(instance)
-  const core = (kind: string, content: object) => ({
+  const { quota, limitRange, network } = settings
+  const withSpec = (kind: string, spec: object) => ({
     apiVersion: 'v1',
     kind,
-    metadata: { name: BASELINE, namespace, labels },
-    ...content,
+    metadata: { name: BASELINE, namespace, labels: ownLabels(settings.instance) },
+    spec,
   })
-  const amounts = {
-    cpu: limitRange.cpu,
-    memory: limitRange.memory,
-    'ephemeral-storage': limitRange.ephemeralStorage,
-  }
-  const policy = networkPolicy(namespace, brokers, settings)
-  const resourceQuota = core('ResourceQuota', { spec: { hard: quota } })
-  const withQuota = Object.keys(quota).length > 0
+  const { cpu, memory, ephemeralStorage } = limitRange
+  const amounts = { cpu, memory, 'ephemeral-storage': ephemeralStorage }
+  const limits = [{ type: 'Container', default: amounts, defaultRequest: amounts }]
+  const switched: [on: boolean, object: KubernetesObject][] = [
+    [network.policies, networkPolicy(namespace, brokers, settings)],
+    [Object.keys(quota).length > 0, withSpec('ResourceQuota', { hard: quota })],
+    [true, withSpec('LimitRange', { limits })],
+  ]
   return {
-    wanted: [
-      {
-        ...withoutToken(BASELINE, namespace, labels),
-        ...(imagePullSecrets.length > 0 && { imagePullSecrets: imagePullSecrets.map((name) => ({ name })) }),
-      } as KubernetesObject,
-      core('LimitRange', {
-        spec: { limits: [{ type: 'Container', default: amounts, defaultRequest: amounts }] },
-      }),
-      ...(network.policies ? [policy] : []),
-      ...(withQuota ? [resourceQuota] : []),
-    ],
-    unwanted: [...(network.policies ? [] : [policy]), ...(withQuota ? [] : [resourceQuota])],
+    wanted: switched.filter(([on]) => on).map(([, object]) => object),
+    unwanted: switched.filter(([on]) => !on).map(([, object]) => object),
   }
 }
 
-function withoutToken(name: string, namespace: string, labels?: Record<string, string>): KubernetesObject {
-  const account = {
+/** What the pods run as. */
+function account(namespace: string, { instance, imagePullSecrets }: KubernetesSettings): V1ServiceAccount {
+  return {
+    ...withoutToken(BASELINE, namespace, ownLabels(instance)),
+    ...(imagePullSecrets.length > 0 && { imagePullSecrets: imagePullSecrets.map((name) => ({ name })) }),
+  }
+}
+
+function withoutToken(name: string, namespace: string, labels?: Record<string, string>): V1ServiceAccount {
+  return {
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: { name, namespace, ...(labels && { labels }) },
     automountServiceAccountToken: false,
   }
-  return account
 }

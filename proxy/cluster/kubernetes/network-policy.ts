@@ -26,13 +26,13 @@ interface Rule {
 }
 
 export interface NetworkPolicy extends KubernetesObject {
-  spec: { podSelector: object; policyTypes: string[]; ingress: Rule[]; egress: Rule[] }
+  spec: { podSelector: object; policyTypes: string[]; ingress?: Rule[]; egress: Rule[] }
 }
 
 /**
  * The policy of a namespace: nothing in, and out only what the settings allow. What it says of pods it says by selectors,
- * for an ipBlock matches neither pods nor the addresses of Services. Both lists are always there, so that server-side
- * apply takes away what others have put into them.
+ * for an ipBlock matches neither pods nor the addresses of Services. Without any rule, `ingress` is left out: Kubernetes
+ * does not store an empty list, so applying one would be a change each time.
  * @param brokers addresses of the brokers for servers, such as tcp://rexec-broker:5560
  */
 export function networkPolicy(
@@ -42,6 +42,7 @@ export function networkPolicy(
 ): NetworkPolicy {
   const { dns, internet, privateRanges, withinNamespace, egress, ingress } = settings.network
   const inside = { podSelector: {} }
+  const incoming = [...(withinNamespace ? [{ from: [inside] }] : []), ...ingress]
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -49,7 +50,7 @@ export function networkPolicy(
     spec: {
       podSelector: {},
       policyTypes: ['Ingress', 'Egress'],
-      ingress: [...(withinNamespace ? [{ from: [inside] }] : []), ...ingress],
+      ...(incoming.length > 0 && { ingress: incoming }),
       egress: [
         // A rule without a peer would mean everybody.
         ...(dns.length > 0 ? [{ to: dns, ports: ports([53], ['UDP', 'TCP']) }] : []),

@@ -1,11 +1,13 @@
 import type { KubernetesObject } from '@kubernetes/client-node'
 import { RexecError } from '../../../common/errors.ts'
 import type { Api } from './api.ts'
-import { isConflict, isNotFound, isPolicyRefusal } from './api-error.ts'
+import { isConflict, isImmutable, isNotFound, isPolicyRefusal } from './api-error.ts'
 import { ownLabels } from './names.ts'
 
 /** Objects in a user's namespace that bear a name of ours. One that this installation has not made is left alone. */
 export interface OwnObjects {
+  /** As it is there; undefined when there is none that is ours. */
+  find<T extends KubernetesObject>(object: T): Promise<T | undefined>
   /**
    * Makes it as it is written, whatever others have changed or added.
    * @throws namespace_not_ready when somebody else has made an object of this name
@@ -25,7 +27,7 @@ export function createOwnObjects(api: Api, instance: string): OwnObjects {
    * The object as it is, if it is ours. There is no right to read what is only written (RBAC, helm/rbac); a patch that
    * changes nothing answers with the object.
    */
-  async function find(object: KubernetesObject): Promise<KubernetesObject | undefined> {
+  async function find<T extends KubernetesObject>(object: T): Promise<T | undefined> {
     try {
       const found = await api.patch(object, {})
       return isOurs(found, instance) ? found : undefined
@@ -36,27 +38,36 @@ export function createOwnObjects(api: Api, instance: string): OwnObjects {
     }
   }
 
+  async function remove(object: KubernetesObject): Promise<void> {
+    const found = await find(object)
+    if (!found) return
+    const { name, namespace, uid } = found.metadata!
+    await api.remove({ ...object, metadata: { name, namespace: namespace!, uid: uid! } }).catch((error) => {
+      // Gone, or another one by now.
+      if (!isNotFound(error) && !isConflict(error)) throw error
+    })
+  }
+
   return {
+    find,
+
     async put(object) {
       const made = await api.apply(object, { force: false }).catch(async (error) => {
-        if (!isConflict(error) && !isPolicyRefusal(error)) throw error
+        const taken = isConflict(error) || isImmutable(error)
+        if (!taken && !isPolicyRefusal(error)) throw error
         // Somebody has changed our fields, or it is not ours at all.
-        if (!(await find(object))) throw isConflict(error) ? notOurs(object) : error
-        return api.apply(object)
+        if (!(await find(object))) throw taken ? notOurs(object) : error
+        return api.apply(object).catch(async (error) => {
+          if (!isImmutable(error)) throw error
+          await remove(object)
+          return api.apply(object)
+        })
       })
       const surplus = beyond(made, object)
       if (surplus) await api.patch(object, surplus)
     },
 
-    async remove(object) {
-      const found = await find(object)
-      if (!found) return
-      const { name, namespace, uid } = found.metadata!
-      await api.remove({ ...object, metadata: { name, namespace: namespace!, uid: uid! } }).catch((error) => {
-        // Gone, or another one by now.
-        if (!isNotFound(error) && !isConflict(error)) throw error
-      })
-    },
+    remove,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { KubernetesObject, V1Secret } from '@kubernetes/client-node'
+import type { V1Secret } from '@kubernetes/client-node'
 import { RexecError } from '../../../common/errors.ts'
 import type { Api } from './api.ts'
 import { isNotFound } from './api-error.ts'
@@ -37,18 +37,17 @@ function unusable(name: string, why: string, cause?: unknown): RexecError {
   })
 }
 
-/** The same secret in a user's namespace. */
+/** The same secret in a user's namespace. Without a secret: what names the copy. */
 export function copyOf(
-  { metadata, type, data }: V1Secret,
+  name: string,
   namespace: string,
   instance: string,
-): KubernetesObject {
-  const copy: V1Secret = {
+  { type, data = {} }: V1Secret = {},
+): V1Secret {
+  return {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name: metadata!.name!, namespace, labels: ownLabels(instance) },
-    type: type!,
-    data: data ?? {},
+    metadata: { name, namespace, labels: ownLabels(instance) },
+    ...(type !== undefined && { type, data }),
   }
-  return copy
 }
