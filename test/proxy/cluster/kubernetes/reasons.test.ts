@@ -1,0 +1,133 @@
+import t from 'tap'
+import {
+  imageTrouble,
+  refusal,
+  takenAway,
+  unschedulable,
+  workerEnd,
+} from '../../../../proxy/cluster/kubernetes/reasons.ts'
+
+const pod = {
+  spec: {
+    nodeName: 'node7',
+    containers: [{ name: 'worker', resources: { requests: { cpu: '1', memory: '8Gi' } } }],
+  },
+}
+
+t.test('why no node can take a pod', async (t) => {
+  const said: [message: string, detail: string][] = [
+    [
+      '0/4 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}, 1 node(s) were unschedulable, 2 Insufficient memory. preemption: 0/4 nodes are available: 2 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod.',
+      'No node can take it (1 of 4 kept for other work (taint dedicated: gpu), 1 of 4 closed for new pods, 2 of 4 with too little memory free). It asks for 1 core, 8Gi of memory.',
+    ],
+    [
+      '0/3 nodes are available: 1 Too many pods, 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }.',
+      'No node can take it (1 of 3 with no room for one more pod, 1 of 3 not answering, 1 of 3 short of disk). It asks for 1 core, 8Gi of memory.',
+    ],
+    [
+      '0/1 nodes are available: 1 node(s) had volume node affinity conflict.',
+      'No node can take it (1 of 1 node(s) had volume node affinity conflict). It asks for 1 core, 8Gi of memory.',
+    ],
+    ['no nodes available to schedule pods', 'The cluster has no nodes. It asks for 1 core, 8Gi of memory.'],
+    ['something new', 'It finds no place: something new.'],
+    ['', 'It finds no place:.'],
+  ]
+  for (const [message, detail] of said) t.equal(unschedulable(message, pod).detail, detail)
+})
+
+t.test('why an image cannot be pulled', async (t) => {
+  const said: [message: string, why: RegExp][] = [
+    [
+      'failed to resolve reference "docker.io/library/x:1": docker.io/library/x:1: not found',
+      /does not exist\.$/,
+    ],
+    ['pull access denied, repository does not exist or may require authorization', /needs a pull secret\.$/],
+    ['unexpected status code 429 Too Many Requests', /limits the number of pulls\.$/],
+    ['tls: failed to verify certificate: x509: certificate signed by unknown authority', /is not trusted\.$/],
+    ['dial tcp 10.0.0.1:443: i/o timeout', /its registry does not answer\.$/],
+    ['no match for platform in manifest: not found', /processors of the node\.$/],
+    ['write /var/lib/x: no space left on device', /disk of the node\.$/],
+    ['Back-off pulling image "x"', /cannot be pulled \(Back-off pulling image "x"\)\.$/],
+    ['', /cannot be pulled\.$/],
+    ['Get "https://user:hunter22@r.example/v2/": odd', /https:\/\/\[redacted\]@r\.example/],
+  ]
+  for (const [message, why] of said) {
+    const trouble = imageTrouble('x:1', { reason: 'ImagePullBackOff', message })
+    t.match(trouble, { code: 'image_unavailable', final: false })
+    t.match(trouble!.detail, why)
+  }
+  t.equal(imageTrouble('x:1', { reason: 'ContainerCreating' }), undefined)
+  t.equal(imageTrouble('x:1', {}), undefined)
+})
+
+t.test('why a pod was not created', async (t) => {
+  const said: [message: string, kind: string, code: string][] = [
+    [
+      'pods "x" is forbidden: failed quota: rexec: must specify limits.memory for: worker',
+      'quota',
+      'quota_exceeded',
+    ],
+    ['admission webhook "validate.kyverno.svc" denied the request: no', 'policy', 'admission_refused'],
+    ['pods "x" is forbidden: no PriorityClass with name y was found', 'policy', 'admission_refused'],
+    ['pods "x" is forbidden: pod rejected: RuntimeClass "gvisor" not found', 'policy', 'admission_refused'],
+    ['Pod "x" is invalid: spec.containers[0].image: Required value', 'policy', 'admission_refused'],
+    [
+      'pods "x" is forbidden: error looking up service account a/rexec: serviceaccount "rexec" not found',
+      'other',
+      'admission_refused',
+    ],
+    ['etcdserver: request timed out', 'other', 'server_failed'],
+    ['', 'other', 'server_failed'],
+  ]
+  for (const [message, kind, code] of said)
+    t.match(refusal(`Error creating: ${message}`), { kind, code }, message)
+})
+
+t.test('how a worker ended', async (t) => {
+  t.match(
+    workerEnd({ exitCode: 137 }, pod)?.detail,
+    /was killed by SIGKILL, perhaps because memory had run out\./,
+  )
+  t.match(workerEnd({ exitCode: 0, signal: 15 }, pod), undefined)
+  t.match(workerEnd({ exitCode: 255 }, pod)?.detail, /ended with exit code 255/)
+  t.match(
+    workerEnd({ exitCode: 137, reason: 'ContainerStatusUnknown' }, pod)?.detail,
+    /its node did not answer/,
+  )
+  const many = workerEnd({ exitCode: 1, message: 'x\n'.repeat(5000) }, pod)!
+  t.ok(many.detail.length < 600, 'long last words are cut')
+  t.notMatch(many.detail, /\n/)
+})
+
+t.test('what took a pod away', async (t) => {
+  const ended = (status: object) => takenAway({ ...pod, status })
+  const disrupted = (reason: string, message = '') =>
+    ended({ conditions: [{ type: 'DisruptionTarget', status: 'True', reason, message }] })
+  const evicted = (message: string) => ended({ phase: 'Failed', reason: 'Evicted', message })?.detail
+  t.match(disrupted('PreemptionByScheduler'), {
+    code: 'evicted',
+    detail: /node node7 for a pod of higher priority/,
+  })
+  t.match(disrupted('DeletionByPodGC'), { code: 'node_lost', detail: 'Its node node7 is gone.' })
+  t.match(disrupted('New', 'for some reason'), { code: 'evicted', detail: 'for some reason.' })
+  t.match(
+    ended({ reason: 'Terminated', message: 'Pod was terminated in response to imminent node shutdown.' }),
+    {
+      code: 'evicted',
+      detail: 'Its node node7 was shut down.',
+    },
+  )
+  t.match(ended({ reason: 'OutOfcpu', message: "Node didn't have enough resource: cpu" }), {
+    code: 'unschedulable',
+  })
+  t.match(ended({ reason: 'NodeLost' }), { code: 'node_lost' })
+  t.equal(ended({ phase: 'Failed' }), undefined)
+  t.equal(
+    evicted('Container worker exceeded its local ephemeral storage limit "4Gi". '),
+    'Its worker used more disk than its limit of 4Gi.',
+  )
+  t.match(
+    evicted('The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. '),
+    /^Its node ran low on memory\. Threshold quantity: 100Mi, available: 50Mi\.$/,
+  )
+})
