@@ -1,6 +1,7 @@
 import { objectName, ownerHash } from '../../proxy/cluster/kubernetes/names.ts'
 import { namespaceName } from '../../proxy/security-model/namespace-name.ts'
 import { asSent, type JobObject } from './bare-job.ts'
+import { NODE } from './fake-node.ts'
 import type { Kube, Named } from './kube.ts'
 import { inFlight } from './load.ts'
 import type { RexecProxy } from './rexec.ts'
@@ -66,7 +67,7 @@ async function makeServer(kube: Kube, create: Create, namespace: string, job: Jo
       annotations: { ...metadata.annotations, 'batch.kubernetes.io/job-completion-index': '0' },
       ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid, controller: true }],
     },
-    spec,
+    spec: { ...spec, nodeName: NODE },
   })
   await kube.merge(`${pods}/${name}-0/status`, { status: runningStatus(spec, startTime) })
 }

@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { figure, table } from '../table.ts'
+import { addFakeNode } from './fake-node.ts'
 import type { Kube } from './kube.ts'
 import { inFlight } from './load.ts'
 import { populate, populationServer, populationUser, type Size } from './population.ts'
@@ -8,6 +10,9 @@ import { percentiles } from './submits.ts'
 const MIB = 2 ** 20
 /** Users who ask, each known to the identity cache when it counts. */
 const ASKING = 100
+/** Milliseconds in which what was made must be known, and between two looks. */
+const SEEN_MS = 30_000
+const LOOK_AGAIN = 100
 
 /** MiB of the proxy's process, after a collection of garbage. */
 interface MemoryMiB {
@@ -27,11 +32,30 @@ export interface ScaleResult extends Size {
   submit: { p50: number; p99: number }
 }
 
+interface Options {
+  size: Size
+  gets: number
+  say(text: string): void
+}
+
 /** Fills the cluster and measures a proxy that watches, and one that starts then. */
 export async function measureScale(
   kube: Kube,
   start: () => Promise<RexecProxy>,
-  { size, gets, say }: { size: Size; gets: number; say(text: string): void },
+  options: Options,
+): Promise<ScaleResult> {
+  const node = await addFakeNode(kube)
+  try {
+    return await measure(kube, start, options)
+  } finally {
+    node.close()
+  }
+}
+
+async function measure(
+  kube: Kube,
+  start: () => Promise<RexecProxy>,
+  { size, gets, say }: Options,
 ): Promise<ScaleResult> {
   const first = await start()
   let before: MemoryMiB, watching: MemoryMiB, populated: { objects: number; seconds: number }
@@ -73,18 +97,16 @@ async function memoryOf(proxy: RexecProxy): Promise<MemoryMiB> {
   return { rss: memory.rss / MIB, heap: memory.heapUsed / MIB }
 }
 
-/** The last thing that was made is known; @throws Error when a server is not shown as it is */
+/** Resolves when the last thing that was made is known. @throws Error when a server is not shown as it is */
 async function untilSeen(proxy: RexecProxy, { users, serversPerUser }: Size): Promise<void> {
   const last = populationUser(users - 1)
-  const isReady = ({ phase }: { phase: string }) => phase === 'ready'
-  for (let tries = 0; tries < 100; tries++) {
-    const { servers } = JSON.parse((await proxy.get(last, '/servers')).text) as {
-      servers: { phase: string }[]
-    }
-    if (servers.length === serversPerUser && servers.every(isReady)) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
+  let shown: { phase: string; message: string }[] = []
+  for (const deadline = performance.now() + SEEN_MS; performance.now() < deadline; await pause(LOOK_AGAIN)) {
+    shown = JSON.parse((await proxy.get(last, '/servers')).text).servers
+    if (shown.length === serversPerUser && shown.every(({ phase }) => phase === 'ready')) return
   }
-  throw new Error(`The servers of ${last} are not shown as ready.`)
+  const states = shown.map(({ phase, message }) => `${phase} (${message})`).join(', ')
+  throw new Error(`The servers of ${last} are not shown as ready: ${states || 'none'}`)
 }
 
 async function measureGets(
