@@ -26,10 +26,14 @@ for (const method of ['get', 'post'] as const) {
     })
     t.teardown(() => identityApi.close())
     const service = await startSeparateService(t, {
-      authenticators: ['identity-api'],
-      identityApi: { url: identityApi.url, method },
-      cacheSeconds: 0,
-      refusedCacheSeconds: 0,
+      proxy: {
+        identity: {
+          authenticators: ['identity-api'],
+          identityApi: { url: identityApi.url, method },
+          cacheSeconds: 0,
+          refusedCacheSeconds: 0,
+        },
+      },
     })
     const connect = (token: string) => openNotebook(t, python, { ...service, token }, client)
     const alice = connect(ALICE)

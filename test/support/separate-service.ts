@@ -1,16 +1,29 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { createSigner, generateSigningKey } from '../../common/tokens.ts'
+import { createSigner, generateSigningKey, type Signer } from '../../common/tokens.ts'
 import { findPythons } from '../../proxy/cluster/local/pythons.ts'
 import { type RunningCommand, rexec } from './rexec-command.ts'
 import { BROKER } from './test-app.ts'
 
+/** `rexec proxy` or `rexec broker`, which can end and come back at the same address. */
+export interface Part {
+  pid(): number
+  /** As an admin stops it: SIGTERM, and it ends in order; or as the kernel does: SIGKILL. */
+  stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
+  start(): Promise<void>
+  /** What it has logged so far, over all its lives. */
+  log(): string
+}
+
 export interface SeparateService {
   url: string
-  broker: { client: string }
+  broker: { client: string; server: string; admin: string }
+  /** What the proxy signs with. */
+  signer: Signer
+  parts: { proxy: Part; broker: Part }
   /** Everything that it writes to disk lies below it. */
   folder: string
   /** What proxy and broker have logged so far. */
@@ -19,70 +32,114 @@ export interface SeparateService {
   stop(): Promise<void>
 }
 
+interface Options {
+  /** Address on which both listen. */
+  host?: string
+  /** Settings of the proxy beside those that make the parts meet: identity at least. */
+  proxy: { identity: object; [section: string]: unknown }
+  broker?: object
+}
+
 /**
  * `rexec proxy` and `rexec broker` as processes of their own, with settings files and secrets as an admin writes them;
- * ended after the test.
- * @param identity the proxy's settings of that name
+ * ended after the test. Servers are local ones unless the settings say otherwise.
  */
-export async function startSeparateService(t: Test, identity: object): Promise<SeparateService> {
+export async function startSeparateService(t: Test, options: Options): Promise<SeparateService> {
+  const { host = '127.0.0.1' } = options
   const folder = await mkdtemp(join(tmpdir(), 'rexec-service-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const file = (name: string) => join(folder, name)
   const key = await generateSigningKey()
-  const { publicKeys } = await createSigner(key)
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}/services/rexec`
+  const signer = await createSigner(key)
+  // Fixed, so that each finds the other again after a restart.
+  const [port, clients, servers, admin] = await freePorts(host, 4)
+  const url = `http://${host}:${port}/services/rexec`
   const write = (name: string, content: object | string) =>
     writeFile(file(name), typeof content === 'string' ? content : JSON.stringify(content), { mode: 0o600 })
-  await mkdir(file('state'))
   await write('credential', BROKER)
   await write('key.json', key)
-  await write('public-keys.json', publicKeys)
-
+  await write('public-keys.json', signer.publicKeys)
   await write('broker.yaml', {
-    clients: { port: 0 },
-    servers: { port: 0 },
-    admin: { port: 0 },
+    clients: { host, port: clients },
+    servers: { host, port: servers },
+    admin: { port: admin },
     proxy: { url, credentialFile: file('credential') },
     publicKeysFile: file('public-keys.json'),
     tokens: { rememberSeconds: 0.001, refusedSeconds: 0.001 },
+    ...options.broker,
   })
-  const broker = rexec(t, ['broker', '--settings', file('broker.yaml')])
-  const { clientAddress, serverAddress } = JSON.parse(await broker.firstLine)
-
   await write('proxy.yaml', {
+    host,
     port,
     metrics: { port: 0 },
     cluster: { stateFolder: file('state') },
-    broker: { clientAddress, serverAddresses: [serverAddress] },
-    identity,
+    broker: {
+      clientAddress: `tcp://${host}:${clients}`,
+      serverAddresses: [`tcp://${host}:${servers}`],
+    },
     securityModel: {
       profiles: [{ name: 'local', description: 'For tests.', pythons: await findPythons(process.env) }],
     },
+    ...options.proxy,
   })
-  const proxy = rexec(t, ['proxy', '--settings', file('proxy.yaml')], {
-    REXEC_SIGNING_KEY_FILE: file('key.json'),
-    REXEC_BROKER_CREDENTIAL_FILE: file('credential'),
-  })
+  const broker = createPart(() => rexec(t, ['broker', '--settings', file('broker.yaml')]), '"clientAddress"')
+  const proxy = createPart(
+    () =>
+      rexec(t, ['proxy', '--settings', file('proxy.yaml')], {
+        REXEC_SIGNING_KEY_FILE: file('key.json'),
+        REXEC_BROKER_CREDENTIAL_FILE: file('credential'),
+      }),
+    '"msg":"listening"',
+  )
   const stop = async () => {
-    for (const { child, ended } of [proxy, broker]) {
-      child.kill('SIGTERM')
-      await ended
-    }
+    await proxy.stop()
+    await broker.stop()
   }
+  await broker.start()
+  await proxy.start()
   t.teardown(stop)
-  await untilLogged(proxy, '"msg":"listening"')
-  const log = () => [proxy, broker].map(({ output }) => output.stdout + output.stderr).join('')
-  return { url, broker: { client: clientAddress }, folder, log, stop }
+  return {
+    url,
+    broker: {
+      client: `tcp://${host}:${clients}`,
+      server: `tcp://${host}:${servers}`,
+      admin: `http://127.0.0.1:${admin}`,
+    },
+    signer,
+    parts: { proxy, broker },
+    folder,
+    log: () => proxy.log() + broker.log(),
+    stop,
+  }
 }
 
-/** A port that is free now: the broker must know the proxy's before the proxy can know the broker's. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+function createPart(run: () => RunningCommand, sign: string): Part {
+  let lived = ''
+  let running: RunningCommand | undefined
+  return {
+    pid: () => running!.child.pid!,
+    async start() {
+      running = run()
+      await untilLogged(running, sign)
+    },
+    async stop(signal = 'SIGTERM') {
+      if (!running) return
+      running.child.kill(signal)
+      const { stdout, stderr } = await running.ended
+      lived += stdout + stderr
+      running = undefined
+    },
+    log: () => lived + (running ? running.output.stdout + running.output.stderr : ''),
+  }
+}
+
+/** Ports that are free now. */
+async function freePorts(host: string, count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, host, done))))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
+  return ports
 }
 
 async function untilLogged({ child, output, ended }: RunningCommand, text: string): Promise<void> {
