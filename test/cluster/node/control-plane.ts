@@ -90,6 +90,8 @@ export class ControlPlane {
       join(this.#bin, 'kube-controller-manager'),
       ...[`--kubeconfig=${managers}`, '--use-service-account-credentials', '--leader-elect=false'],
       ...[`--service-account-private-key-file=${signingKey}`, `--root-ca-file=${this.authority.certificate}`],
+      ...[`--cluster-signing-cert-file=${this.authority.certificate}`],
+      ...[`--cluster-signing-key-file=${this.authority.key}`],
       // A node that is gone shall be noticed while a test waits.
       '--node-monitor-grace-period=20s',
     ])

@@ -18,6 +18,7 @@ export const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', 
 /** The certificate authority of a cluster, in a folder. Everything here is a path of a PEM file. */
 export class Authority {
   readonly certificate: string
+  readonly key: string
   readonly #folder: string
 
   static async make(folder: string): Promise<Authority> {
@@ -30,13 +31,14 @@ export class Authority {
   private constructor(folder: string) {
     this.#folder = folder
     this.certificate = join(folder, 'ca.crt')
+    this.key = join(folder, 'ca.key')
   }
 
   /** @param names what a server is called: IP:… or DNS:… */
   issue(file: string, user: User, names: string[] = []): Promise<Certificate> {
     const use = ['-addext', 'basicConstraints=critical,CA:FALSE']
     if (names.length > 0) use.push('-addext', `subjectAltName=${names}`)
-    const by = ['-CA', this.certificate, '-CAkey', join(this.#folder, 'ca.key')]
+    const by = ['-CA', this.certificate, '-CAkey', this.key]
     return this.#request(file, [...by, '-subj', subject(user), ...use])
   }
 
