@@ -13,7 +13,11 @@ export async function prepare(tiers: Iterable<Tier>, say: Say): Promise<void> {
     api: makeApiServer,
     node: makeNode,
   }
-  for (const tier of new Set(tiers)) await preparations[tier](say)
+  for (const tier of new Set(tiers)) {
+    const start = Date.now()
+    await preparations[tier](say)
+    say(`  ${Math.round((Date.now() - start) / 1000)} s`)
+  }
 }
 
 async function makeClients(say: Say): Promise<void> {

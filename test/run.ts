@@ -35,7 +35,11 @@ const folder = await realpath(await mkdtemp(join(tmpdir(), 'rexec-')))
 say(`Temporary files are in ${folder} until the end.`)
 try {
   await buildTap()
-  await prepare(tiers.values(), say)
+  // A test that is named by itself makes the Python environment that it uses.
+  await prepare(
+    [...tiers.values()].filter((tier) => names.length === 0 || tier !== 'unit'),
+    say,
+  )
   say(`Skipped is what this machine lacks; ${strict ? 'here that is a failure.' : 'each with its reason.'}`)
   const findTraces = await watchTraces(folder)
   const { counts, exitCode } = await runTap()

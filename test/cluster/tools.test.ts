@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -43,6 +43,20 @@ t.test('tools are built once, and again when a version changes', async (t) => {
   t.not(second, first, 'a folder of its own')
   t.equal(await readFile(join(first, 'tool'), 'utf8'), '1.0', 'the other one stays')
   t.equal(await readFile(join(second, 'tool'), 'utf8'), '1.1')
+})
+
+t.test('what was not used for a week goes when another is built', async (t) => {
+  const cache = await emptyCache(t)
+  const folders = []
+  for (const version of ['1.0', '1.1'])
+    folders.push(await builtTools(fakeRecipe(t, version), undefined, cache))
+  const longAgo = new Date(Date.now() - 8 * 24 * 3600 * 1000)
+  for (const folder of folders) await utimes(folder, longAgo, longAgo)
+  const [unused, used] = folders
+  await builtTools(fakeRecipe(t, '1.1'), undefined, cache)
+  await builtTools(fakeRecipe(t, '1.2'), undefined, cache)
+  await t.rejects(stat(unused!), { code: 'ENOENT' })
+  t.equal(await readFile(join(used!, 'tool'), 'utf8'), '1.1')
 })
 
 t.test('a build that failed is begun anew', async (t) => {

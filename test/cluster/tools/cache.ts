@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
-import { access, mkdir, rename, rm } from 'node:fs/promises'
+import { glob, mkdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cacheFolder } from '../../../bin/folders.ts'
 import { acquireLock } from '../../../proxy/cluster/local/lock.ts'
+
+/** What has not been used for this long, in milliseconds, is removed when another of its name has been built. */
+const KEPT = 7 * 24 * 3600 * 1000
 
 /** How often to look whether another process has finished the same tools, in milliseconds. */
 const LOOK_AGAIN = 500
@@ -29,10 +32,10 @@ export async function builtTools(
 ): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 16)
   const folder = join(cache, `${name}-${hash}`)
-  if (await exists(folder)) return folder
+  if (await use(folder)) return folder
   const release = await lock(`${folder}.lock`, name, say)
   try {
-    if (await exists(folder)) return folder
+    if (await use(folder)) return folder
     const unfinished = `${folder}.unfinished`
     await rm(unfinished, { recursive: true, force: true })
     await mkdir(unfinished, { recursive: true })
@@ -40,6 +43,7 @@ export async function builtTools(
     const start = Date.now()
     await build(unfinished)
     await rename(unfinished, folder)
+    await prune(join(cache, name))
     say(`built ${name} in ${Math.round((Date.now() - start) / 1000)} s`)
     return folder
   } finally {
@@ -47,11 +51,20 @@ export async function builtTools(
   }
 }
 
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
+/** Whether it is there; the time of its last use is that of the folder. */
+function use(folder: string): Promise<boolean> {
+  const now = new Date()
+  return utimes(folder, now, now).then(
     () => true,
     () => false,
   )
+}
+
+async function prune(path: string): Promise<void> {
+  for await (const folder of glob(`${path}-????????????????`)) {
+    const { mtimeMs } = await stat(folder)
+    if (Date.now() - mtimeMs > KEPT) await rm(folder, { recursive: true, force: true })
+  }
 }
 
 async function lock(folder: string, name: string, say: (line: string) => void): Promise<() => Promise<void>> {
