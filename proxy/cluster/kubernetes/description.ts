@@ -13,7 +13,8 @@ const Description = Type.Object({
   resources: Type.Object({ cpu: Type.Number(), memory: Type.Number(), gpu: Type.Number() }),
   replicas: Type.Integer(),
   concurrency: Type.Integer(),
-  lifetimeSeconds: Type.Integer(),
+  // Beyond this no date can be made of it.
+  lifetimeSeconds: Type.Integer({ minimum: 0, maximum: 1e12 }),
   environmentDigest: Type.String(),
   digest: Type.String(),
 })

@@ -57,7 +57,15 @@ export function createLaunch(
       if (!isAlreadyExists(error)) throw error
       // Of an earlier Job of this name, which was deleted without waiting for what belongs to it.
       await own.remove(secret)
-      await api.create(secret)
+      await api.create(secret).catch((error) => {
+        if (!isAlreadyExists(error)) throw error
+        const name = secret.metadata!.name
+        throw new RexecError(
+          'namespace_not_ready',
+          `It holds a Secret "${name}" that rexec has not made and that must go first.`,
+          { cause: error },
+        )
+      })
     }
     return api.patch(identified(job), { metadata: { uid: job.metadata!.uid }, spec: { suspend: false } })
   }
