@@ -5,7 +5,7 @@
  *   --only submits|scale  one half
  *   --quick               tiny counts, one round: whether it works, not how fast
  *   --rounds N            rounds that count (default 5)
- *   --cpu-profile         also a .cpuprofile of rexec's proxy under the submits
+ *   --cpu-profile         also a .cpuprofile of rexec's proxy in each half, for the viewers of Chrome and VS Code
  *   --json                the result on stdout instead of tables
  *   --results FOLDER      where the result is kept as JSON (default bench/results)
  */
@@ -66,20 +66,23 @@ await runProgram(async () => {
 
   const counts = options.quick ? QUICK : FULL
   const result: Result = { facts: await machineFacts() }
-  const profile = ['--cpu-prof', `--cpu-prof-dir=${options.results}`, '--cpu-prof-name=proxy.cpuprofile']
+  const flags = (half: string) =>
+    options['cpu-profile']
+      ? ['--cpu-prof', `--cpu-prof-dir=${options.results}`, `--cpu-prof-name=proxy-${half}.cpuprofile`]
+      : []
   if (options.only !== 'scale') {
     const python = await ensureVenv(KBATCH_VENV.name, { packages: KBATCH_VENV.packages, onLine: say })
     result.submits = await withCluster((cluster) =>
       submits(cluster, python, {
         rounds,
         submits: counts.submits,
-        flags: options['cpu-profile'] ? profile : [],
+        flags: flags('submits'),
       }),
     )
   }
   if (options.only !== 'submits') {
     result.scale = await withCluster(({ kube, kubeconfig, hubApiUrl }) =>
-      measureScale(kube, () => startRexecProxy(kubeconfig, hubApiUrl), { ...counts, say }),
+      measureScale(kube, () => startRexecProxy(kubeconfig, hubApiUrl, flags('scale')), { ...counts, say }),
     )
   }
   const json = JSON.stringify(result, null, 2)
