@@ -70,7 +70,8 @@ export class Informer<Raw extends KubernetesObject, Kept extends KubernetesObjec
   readonly #tombstones = new Map<string, string>()
   readonly #closing = new AbortController()
   #version: string | undefined
-  #warned = false
+  /** What the log says last. */
+  #told: 'nothing' | 'watching' | 'trouble' = 'nothing'
   #becomeReady!: () => void
 
   constructor(options: InformerOptions<Raw, Kept>) {
@@ -209,8 +210,8 @@ export class Informer<Raw extends KubernetesObject, Kept extends KubernetesObjec
     this.#becomeReady()
     if (this.deafSince === undefined) return
     this.deafSince = undefined
-    this.#warned = false
-    this.#options.logger.info(`watching ${this.#what}`)
+    if (this.#told !== 'watching') this.#options.logger.info(`watching ${this.#what}`)
+    this.#told = 'watching'
     this.#options.onHealth()
   }
 
@@ -219,8 +220,8 @@ export class Informer<Raw extends KubernetesObject, Kept extends KubernetesObjec
     if (mayBeRefused && error instanceof ApiError && error.status === 403) this.#becomeReady()
     this.deafSince ??= this.#now()
     // That a version is forgotten is ordinary.
-    if (this.#warned || isGone(error)) return
-    this.#warned = true
+    if (this.#told === 'trouble' || isGone(error)) return
+    this.#told = 'trouble'
     logger.warn({ err: error }, `${this.#what} cannot be watched; trying again until they can`)
     onHealth()
   }
