@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { findLeftovers, findProcesses } from '../support/processes.ts'
 import { type ApiServer, apiServerMissing, given, type Subject, startApiServer } from './api-server.ts'
 import { GivenApiServer } from './given-api-server.ts'
+import { OwnApiServer } from './own-api-server.ts'
 import { kubernetesTools } from './tools.ts'
 
 const reason = given ? 'REXEC_TEST_KUBECONFIG is set: no API server is started' : await apiServerMissing()
@@ -193,6 +196,30 @@ t.test('two at a time have nothing in common', { skip }, async (t) => {
   await one.apply(namespace('only-here'))
   t.ok((await one.listing()).has('Namespace//only-here'))
   t.notOk((await two.listing()).has('Namespace//only-here'))
+})
+
+t.test('a port that is taken is left to whoever has it', { skip }, async (t) => {
+  const other = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  t.teardown(() => other.close())
+  const taken = (other.address() as AddressInfo).port
+  const ports = [taken, taken, 19_876]
+  const api = await OwnApiServer.start(await kubernetesTools(), () => ports.shift()!)
+  t.teardown(api.stop)
+  t.equal(api.url, 'https://127.0.0.1:19876')
+})
+
+t.test('what does not start says why, and leaves nothing', { skip }, async (t) => {
+  const before = await readdir(tmpdir())
+  await t.rejects(
+    OwnApiServer.start(await kubernetesTools(), () => 0),
+    /kube-apiserver ended:.*secure-port/s,
+  )
+  const left = (await readdir(tmpdir())).filter((name) => !before.includes(name))
+  t.same(
+    left.filter((name) => name.startsWith('rexec-api-')),
+    [],
+  )
 })
 
 t.test('no process outlives a test that is killed (kill -9)', { skip }, async (t) => {

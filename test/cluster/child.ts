@@ -5,6 +5,7 @@ import { join } from 'node:path'
 
 /** A program that ends at the latest with this process, however this one ends. */
 export class Child {
+  readonly name: string
   readonly #process: ChildProcess
   readonly #log: string
   /** Resolves when it has ended. */
@@ -25,10 +26,11 @@ export class Child {
     } finally {
       await output.close()
     }
-    return new Child(child, log)
+    return new Child(name, child, log)
   }
 
-  private constructor(child: ChildProcess, log: string) {
+  private constructor(name: string, child: ChildProcess, log: string) {
+    this.name = name
     this.#process = child
     this.#log = log
     this.ended = once(child, 'exit')

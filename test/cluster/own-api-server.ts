@@ -33,6 +33,7 @@ export class OwnApiServer implements ApiServer {
   readonly given = false
   readonly folder: string
   readonly #bin: string
+  readonly #choosePort: () => number
   readonly #children = new Map<string, Child>()
   #authority!: Authority
   #apiArguments: string[] = []
@@ -41,10 +42,10 @@ export class OwnApiServer implements ApiServer {
   #kubectl!: Kubectl
   #kubeconfigs = 0
 
-  /** Resolves when it is ready. @param bin folder of the programs */
-  static async start(bin: string): Promise<OwnApiServer> {
+  /** Resolves when it is ready. @param bin folder of the programs @param choosePort asked again if that is taken */
+  static async start(bin: string, choosePort = anyPort): Promise<OwnApiServer> {
     const folder = await realpath(await mkdtemp(join(tmpdir(), 'rexec-api-')))
-    const server = new OwnApiServer(folder, bin)
+    const server = new OwnApiServer(folder, bin, choosePort)
     try {
       await server.#start()
       return server
@@ -54,9 +55,10 @@ export class OwnApiServer implements ApiServer {
     }
   }
 
-  private constructor(folder: string, bin: string) {
+  private constructor(folder: string, bin: string, choosePort: () => number) {
     this.folder = folder
     this.#bin = bin
+    this.#choosePort = choosePort
   }
 
   get url(): string {
@@ -113,7 +115,7 @@ export class OwnApiServer implements ApiServer {
       [this.#authority.certificate, admin.certificate, admin.key].map((file) => readFile(file, 'utf8')),
     )
     for (let attempt = 1; ; attempt++) {
-      this.#port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
+      this.#port = this.#choosePort()
       this.#admin = new Admin({ url: this.url, ca: ca!, cert, key })
       try {
         return await this.startApi()
@@ -140,7 +142,7 @@ export class OwnApiServer implements ApiServer {
         await ask()
         return
       } catch {
-        if (!child.running) throw new Error(`it ended:\n${await child.lastLines()}`)
+        if (!child.running) throw new Error(`${child.name} ended:\n${await child.lastLines()}`)
         await sleep(LOOK_AGAIN)
       }
     }
@@ -193,4 +195,8 @@ export class OwnApiServer implements ApiServer {
     await Promise.all([...this.#children.values()].map((child) => child.kill()))
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
   }
+}
+
+function anyPort(): number {
+  return PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
 }

@@ -10,10 +10,10 @@ const GRACE = 5000
  * was there before is not theirs, and a cgroup with a process in it is somebody's who runs a cluster right now.
  * @returns a function that looks for what has come since, and resolves with a sentence for each
  */
-export async function watchTraces(folder: string): Promise<() => Promise<string[]>> {
+export async function watchTraces(folder: string, grace = GRACE): Promise<() => Promise<string[]>> {
   const before = new Set(await traces(folder))
   return async () => {
-    const end = Date.now() + GRACE
+    const end = Date.now() + grace
     for (;;) {
       const left = (await traces(folder)).filter((trace) => !before.has(trace))
       if (left.length === 0 || Date.now() > end) return left
