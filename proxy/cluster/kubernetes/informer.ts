@@ -35,6 +35,8 @@ export interface InformerOptions<Raw extends KubernetesObject, Kept extends Kube
   onHealth(): void
   logger: Logger
   now?: () => number
+  /** Milliseconds, see FIRST_PAUSE. */
+  firstPause?: number
 }
 
 /** What is known of an informer whatever it watches. */
@@ -111,6 +113,7 @@ export class Informer<Raw extends KubernetesObject, Kept extends KubernetesObjec
 
   async #run(): Promise<void> {
     const { signal } = this.#closing
+    const { firstPause = FIRST_PAUSE } = this.#options
     let failures = 0
     while (!signal.aborted) {
       const began = this.#now()
@@ -120,14 +123,14 @@ export class Informer<Raw extends KubernetesObject, Kept extends KubernetesObjec
           failures = 0
         })
         // The server ends a watch now and then; one that ends at once must not become a busy loop.
-        if (this.#now() - began < FIRST_PAUSE) await pause(FIRST_PAUSE, signal)
+        if (this.#now() - began < firstPause) await pause(firstPause, signal)
       } catch (error) {
         if (signal.aborted) return
         failures += 1
         // Also when a watch is refused for another reason: whatever it is, a new list may be answered.
         if (isGone(error) || failures > RELIST_AFTER) this.#version = undefined
         this.#lost(error)
-        const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1))
+        const longest = Math.min(LONGEST_PAUSE, firstPause * 2 ** (failures - 1))
         await pause(longest * (0.5 + Math.random() / 2), signal)
       }
     }
