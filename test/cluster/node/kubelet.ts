@@ -43,6 +43,8 @@ export async function prepareKubelet(
       imageGCLowThresholdPercent: 99,
       podLogsDir: join(slot.folder, 'pod-logs'),
       podPidsLimit: 200,
+      // A volume that is too full shall be noticed within seconds, too, instead of a minute.
+      volumeStatsAggPeriod: '5s',
       // A dead node shall be noticed while a test waits: it says every 2.5 s that it lives.
       nodeLeaseDurationSeconds: 10,
     }),

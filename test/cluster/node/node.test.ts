@@ -99,6 +99,28 @@ t.test('a container that takes too much memory is OOMKilled', async (t) => {
   t.match(status.containerStatuses[0].state.terminated, { reason: 'OOMKilled', exitCode: 137 })
 })
 
+t.test(
+  'a container that starts too many processes gets no more, and one that fills the disk is evicted',
+  async (t) => {
+    const forks = `
+import os, time
+try:
+    while os.fork(): pass
+    time.sleep(60)
+except OSError as error: print(error, flush=True)
+os._exit(0)`
+    const fill = { command: ['sh', '-c', 'head -c 50000000 /dev/zero >/full/file; sleep infinity'] }
+    const volumes = [{ name: 'full', emptyDir: { sizeLimit: '10Mi' } }]
+    const volumeMounts = [{ name: 'full', mountPath: '/full' }]
+    const [bomb, filled] = await Promise.all([
+      runPod(cluster, pod('bomb', { image: python, command: ['python3', '-c', forks] })),
+      runPod(cluster, pod('fill', { image: python, ...fill, volumeMounts }, { volumes })),
+    ])
+    t.match(bomb.log, 'Resource temporarily unavailable')
+    t.match(filled.status, { phase: 'Failed', reason: 'Evicted' })
+  },
+)
+
 t.test('Services have names and node ports', async (t) => {
   await startPod(cluster, pod('web', WEB))
   const spec = { type: 'NodePort', selector: { name: 'web' }, ports: [{ port: 80, targetPort: 8000 }] }

@@ -23,7 +23,9 @@ export async function runPod(cluster: NodeCluster, manifest: { metadata: { name:
     cluster.kubectl('wait', `--for=jsonpath={.status.phase}=${phase}`, `pod/${name}`, '--timeout=60s')
   await Promise.any([ended('Succeeded'), ended('Failed')])
   const { status } = JSON.parse(await cluster.kubectl('get', 'pod', name, '--output=json'))
-  return { status, log: await cluster.kubectl('logs', name, '--all-containers') }
+  // What was evicted may have none.
+  const log = await cluster.kubectl('logs', name, '--all-containers').catch((error: Error) => error.message)
+  return { status, log }
 }
 
 /** Starts a pod and waits until it is ready. @returns its address */
