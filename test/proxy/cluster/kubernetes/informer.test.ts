@@ -85,6 +85,7 @@ t.test('what is known is forgotten only when a whole new list lacks it', async (
       { version: 10, items: [pod('a', 3), pod('b', 4), pod('c', 5)] },
       { version: 50, items: [pod('a', 3)], more: 'next' },
       () => {
+        informer.put(pod('new', 61))
         t.same(names(), ['a 3', 'b 4', 'c 5', 'new 61'], 'while the list is incomplete')
         return new ApiError(410, { message: 'the provided continue parameter is too old' })
       },
@@ -92,8 +93,6 @@ t.test('what is known is forgotten only when a whole new list lacks it', async (
     ],
     [gone],
   )
-  await informer.ready
-  informer.put(pod('new', 61))
   await over
   t.same(asked, ['list ', 'watch 10', 'list ', 'list next', 'list ', 'watch 60'])
   t.same(names(), ['a 55', 'new 61'], 'what was made after the list is kept')
