@@ -217,3 +217,24 @@ t.test('ready means that somebody could be proven', async (t) => {
     static: ALICE,
   }).identities.check()
 })
+
+t.test('a user is unknown only if every authenticator can tell and says so', async (t) => {
+  const alone = identities({ authenticators: ['static'], static: ALICE }).identities
+  t.equal(await alone.knows('alice'), true)
+  t.equal(await alone.knows('bob'), false)
+  const identityApi = { url: 'https://idp.example.org/' }
+  const both = identities({
+    authenticators: ['static', 'identity-api'],
+    static: ALICE,
+    identityApi,
+  }).identities
+  t.equal(await both.knows('alice'), true)
+  t.equal(await both.knows('bob'), undefined, 'the identity service may know bob')
+})
+
+t.test('tokens of Kubernetes need an API server to ask', async (t) => {
+  t.throws(() => identities({ authenticators: ['kubernetes'] }), {
+    name: 'SettingsError',
+    message: /kubernetes needs cluster\.kind: kubernetes/,
+  })
+})

@@ -22,6 +22,14 @@ t.test('a token proves its user and nobody else', async (t) => {
   await authenticator.check()
 })
 
+t.test('it knows its users without a token, by their exact names', async (t) => {
+  const authenticator = createStatic({ users }, keptLog().logger)
+  t.equal(await authenticator.knows!('alice'), true)
+  for (const name of ['Alice', 'alic', '', 'staff', 'alices-token']) {
+    t.equal(await authenticator.knows!(name), false, name)
+  }
+})
+
 t.test('the log warns, and names no token', async (t) => {
   const log = keptLog()
   createStatic({ users }, log.logger)
