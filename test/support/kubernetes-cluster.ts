@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import { Registry } from '../../common/metrics.ts'
 import type { Cluster } from '../../proxy/cluster/cluster.ts'
 import { type Api, connect } from '../../proxy/cluster/kubernetes/api.ts'
-import { createKubernetesCluster } from '../../proxy/cluster/kubernetes/kubernetes.ts'
+import { createKubernetesCluster, type KubernetesMeans } from '../../proxy/cluster/kubernetes/kubernetes.ts'
 import type { KubernetesSettings } from '../../proxy/cluster/kubernetes/settings.ts'
 import type { ServerRequest, ServerStatus, User } from '../../proxy/pipeline.ts'
 import { approvedServer, kubernetesSettings } from './kubernetes.ts'
@@ -18,7 +18,7 @@ export function testApi(t: Test, kubeconfig: string, requestSeconds = 10): Api {
 }
 
 export interface TestCluster {
-  cluster: Cluster
+  cluster: Cluster & KubernetesMeans
   settings: KubernetesSettings
   log: ReturnType<typeof keptLog>
   /** Starts a server of the user with these wishes. */

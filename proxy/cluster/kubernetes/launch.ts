@@ -9,7 +9,7 @@ import { asRexecError, isAlreadyExists, isConflict, isNamespaceGone, isNotFound 
 import { readDescription } from './description.ts'
 import { buildJob } from './job.ts'
 import { DESCRIPTION, OWNER } from './names.ts'
-import { createOwnObjects } from './own-object.ts'
+import { createOwnObjects, notOurs } from './own-object.ts'
 import { onceCounted } from './quota.ts'
 import { buildSecret } from './secret.ts'
 import type { KubernetesSettings } from './settings.ts'
@@ -57,14 +57,8 @@ export function createLaunch(
       if (!isAlreadyExists(error)) throw error
       // Of an earlier Job of this name, which was deleted without waiting for what belongs to it.
       await own.remove(secret)
-      await api.create(secret).catch((error) => {
-        if (!isAlreadyExists(error)) throw error
-        const name = secret.metadata!.name
-        throw new RexecError(
-          'namespace_not_ready',
-          `It holds a Secret "${name}" that rexec has not made and that must go first.`,
-          { cause: error },
-        )
+      await onceCounted(() => api.create(secret)).catch((error) => {
+        throw isAlreadyExists(error) ? notOurs(secret) : error
       })
     }
     return api.patch(identified(job), { metadata: { uid: job.metadata!.uid }, spec: { suspend: false } })

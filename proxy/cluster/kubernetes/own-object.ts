@@ -71,7 +71,8 @@ export function createOwnObjects(api: Api, instance: string): OwnObjects {
   }
 }
 
-function notOurs({ kind, metadata }: KubernetesObject): RexecError {
+/** A name of ours is taken. */
+export function notOurs({ kind, metadata }: KubernetesObject): RexecError {
   return new RexecError(
     'namespace_not_ready',
     `It holds a ${kind} "${metadata!.name}" that rexec has not made and that must go first.`,
