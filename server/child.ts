@@ -13,6 +13,8 @@ const WRITE_HIGH_WATER = 4 * 1024 * 1024
 const SMALL = 64 * 1024
 /** After a process' exit its connection ends too, unless another process holds it; then that is waited for (ms). */
 const LINGER = 1000
+/** A process that has closed its connection can end no call; its exit, which says more, is waited for so long (ms). */
+const EXIT_WAIT = 10_000
 
 /** Characters of what a process without a call writes that are logged, once. */
 const STRAY_TEXT = 1000
@@ -35,6 +37,11 @@ export class Child implements Runner {
   #exit: Exit | undefined
   #linger: NodeJS.Timeout | undefined
   finished = false
+
+  /** It has closed its connection. */
+  get gone(): boolean {
+    return this.#socket.destroyed
+  }
 
   /** @throws when its FIFOs are not what they should be */
   constructor(pid: number, socket: Socket, { folder, maxResultBytes, logger }: ChildOptions) {
@@ -118,8 +125,12 @@ export class Child implements Runner {
 
   /** When all that the process has sent has been read and its exit is known, a call that has not ended has failed. */
   #conclude(): void {
-    if (!this.#exit) return
     clearTimeout(this.#linger)
+    if (!this.#exit) {
+      const lost = () => this.#call?.fail('worker_died', 'The process has closed its connection.')
+      this.#linger = setTimeout(lost, EXIT_WAIT)
+      return
+    }
     if (this.#call && !this.#call.ended) {
       for (const output of this.#outputs) output.drain()
       this.#endOutputs()

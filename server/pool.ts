@@ -18,6 +18,8 @@ export interface PooledChild extends Runner {
   pid: number
   /** It has sent its last message. */
   finished: boolean
+  /** Nothing can be said to it any more. */
+  gone: boolean
   run(call: Call): void
   exited(exit: Exit): void
   close(): void
@@ -37,7 +39,7 @@ export interface PoolOptions {
 export class Pool {
   readonly #options: PoolOptions
   readonly #children = new Map<number, PooledChild>()
-  readonly #idle: PooledChild[] = []
+  #idle: PooledChild[] = []
   readonly #running = new Map<Call, PooledChild>()
   #waiting: Call[] = []
   /** Ordered from the parent and not ready yet. */
@@ -59,6 +61,7 @@ export class Pool {
   fill(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#forget()
     const { prefork, concurrency, fork } = this.#options
     const runnable = Math.min(this.#waiting.length, concurrency - this.#running.size)
     const missing = Math.max(prefork, runnable) - this.#idle.length - this.#starting
@@ -90,7 +93,14 @@ export class Pool {
     else this.#fillAfter(TIDY_PAUSE)
   }
 
+  /** What has closed its connection without a call is not waited for: it may never have been the worker's. */
+  #forget(): void {
+    for (const child of this.#idle) if (child.gone) this.#children.delete(child.pid)
+    this.#idle = this.#idle.filter((child) => !child.gone)
+  }
+
   #next(): void {
+    this.#forget()
     while (this.#waiting.length > 0 && this.#idle.length > 0) {
       if (this.#running.size >= this.#options.concurrency) return
       const call = this.#waiting.shift()!

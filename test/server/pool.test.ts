@@ -14,6 +14,7 @@ function setUp(options: { prefork?: number; concurrency?: number } = {}) {
   const child = (pid: number): PooledChild => ({
     pid,
     finished: false,
+    gone: false,
     run: (call) => log.push(`${call.id} runs in ${pid}`),
     exited: () => log.push(`${pid} exited`),
     close: () => log.push(`${pid} is let go`),
@@ -48,6 +49,8 @@ t.test('what is cleared up after a call waits until the call is out of the way',
   const { log, pool, child, call } = setUp({ prefork: 2 })
   t.teardown(() => pool.close())
   const first = child(1)
+  const alive = setInterval(() => {}, 1000) // the pool's own timers keep no process alive
+  t.teardown(() => clearInterval(alive))
   const { promise: letGo, resolve } = Promise.withResolvers<void>()
   first.close = () => {
     log.push('1 is let go')
@@ -122,6 +125,26 @@ t.test('claims to be a process that was not ordered, or one that is there: it is
     ['666 is let go', '2 is let go', 'a runs in 1', 'b runs in 2'],
   )
 })
+
+t.test(
+  'a waiting process that has closed its connection is given no call, whether its exit is known or not',
+  async (t) => {
+    const { log, pool, child, call } = setUp({ prefork: 2 })
+    t.teardown(() => pool.close())
+    pool.fill()
+    const [first, second] = [child(1), child(2)]
+    pool.add(first)
+    pool.add(second)
+    first.gone = true
+    pool.submit(call('a'))
+    t.strictSame(
+      log.filter((line) => line.includes('runs')),
+      ['a runs in 2'],
+    )
+    pool.fill()
+    t.equal(log.at(-1), 'fork 2')
+  },
+)
 
 t.test('when no process becomes ready, again and again, and no call runs, that is told', async (t) => {
   const { log, pool, child, call } = setUp()
