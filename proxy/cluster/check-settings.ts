@@ -30,7 +30,7 @@ function kubernetesProblems({ namespaces, network, releaseNamespace }: Kubernete
     ...(mode === 'made' && count > 0 ? ['namespaces.given: it has no meaning in mode made'] : []),
     ...Object.entries(given).flatMap(([user, name]) =>
       isReserved(name, releaseNamespace)
-        ? `namespaces.given: ${name}, for ${JSON.stringify(user)}, is no user's`
+        ? `namespaces.given: ${name}, for ${JSON.stringify(user)}, cannot be the namespace of a user`
         : [],
     ),
     ...[...Map.groupBy(Object.keys(given), (user) => given[user]!)]
