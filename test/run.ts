@@ -21,14 +21,14 @@ const names = asked.filter((arg) => !arg.startsWith('-'))
 /** For tap. */
 const options = asked.filter((arg) => /^-(?!-tier=)/.test(arg))
 const strict = process.env.REXEC_TEST_REQUIRE === 'all'
-const all = await findTests(['test'])
+const all = await findTests([join(root, 'test')])
 const tiers = new Map<string, Tier>()
 for (const file of names.length > 0 ? await findTests(names) : all) {
   const tier = await tierOf(file)
   if (wanted.length === 0 || wanted.includes(tier)) tiers.set(file, tier)
 }
 const everything = tiers.size === all.length
-if (tiers.size === 0) throw new Error(`no test is meant by ${asked.join(' ')} (tiers: ${TIERS.join(', ')})`)
+if (tiers.size === 0) fail(`no test is meant by ${asked.join(' ')} (tiers: ${TIERS.join(', ')})`)
 
 say('Tests of rexec: real processes and real Python clients, on the loopback interface only.')
 const folder = await realpath(await mkdtemp(join(tmpdir(), 'rexec-')))
@@ -60,14 +60,21 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
+function fail(sentence: string): never {
+  say(`FAIL  ${sentence}`)
+  process.exit(1)
+}
+
 /** The test files that are named, and those in the folders that are named. */
 async function findTests(names: string[]): Promise<string[]> {
   const found = new Set<string>()
   for (const name of names) {
     const path = relative(root, resolve(name))
     const isFolder = statSync(name, { throwIfNoEntry: false })?.isDirectory()
+    const before = found.size
     for await (const file of glob(isFolder ? join(path, '**/*.test.ts') : path, { cwd: root }))
       found.add(file)
+    if (found.size === before) fail(`there is no test ${name}, or it is named twice`)
   }
   return [...found].sort()
 }
