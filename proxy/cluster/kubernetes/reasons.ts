@@ -167,7 +167,8 @@ export function containerTrouble(who: string, waiting: V1ContainerStateWaiting):
 export function workerEnd(ended: V1ContainerStateTerminated, pod: V1Pod): Reason | undefined {
   const { reason, exitCode, message = '' } = ended
   const { image, resources } = pod.spec?.containers.find(({ name }) => name === 'worker') ?? {}
-  if (reason === 'OOMKilled') {
+  // Of a container on control groups of version 1 it is also said when one of its calls alone was killed, long before.
+  if (reason === 'OOMKilled' && exitCode === 137) {
     return { code: 'out_of_memory', detail: `The worker ${overMemory(resources)}.` }
   }
   if (reason === 'StartError' || reason === 'ContainerCannotRun') {

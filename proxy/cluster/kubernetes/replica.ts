@@ -42,7 +42,8 @@ export function replicaState(pod: V1Pod, now: number, bounds: Bounds): ReplicaSt
   const worker = statusOf(pod, WORKER)
   const end = worker?.state?.terminated
   // The kernel's word is final. Of any other end the agent knows more, and says so when it ends itself.
-  if (end?.reason === 'OOMKilled') return failed(workerEnd(end, pod)!)
+  const killed = end && workerEnd(end, pod)
+  if (killed?.code === 'out_of_memory') return failed(killed)
   if (pod.metadata?.deletionTimestamp) return { phase: 'stopping', message: 'Its pod is being deleted.' }
   if (end) return { phase: 'stopping', message: 'Its worker has ended.' }
   return unplaced(pod, now, bounds) ?? waiting(pod, now, bounds) ?? running(pod)
