@@ -110,7 +110,8 @@ export class ControlPlane {
 
   /** Ends the API server, which drops all connections, and resolves when it is ready again. */
   async restartApi(): Promise<void> {
-    await this.#machine.stop('kube-apiserver')
+    // After SIGTERM it would wait for its watches.
+    await this.#machine.stop('kube-apiserver', 'KILL')
     await this.#startApi()
   }
 

@@ -73,10 +73,10 @@ export class Machine {
   }
 
   /** Ends a program. */
-  async stop(name: string): Promise<void> {
+  async stop(name: string, signal: 'TERM' | 'KILL' = 'TERM'): Promise<void> {
     const program = this.#programs.get(name)
     if (!program) return
-    this.#tell('signal', name, 'TERM')
+    this.#tell('signal', name, signal)
     const kill = setTimeout(() => this.#tell('signal', name, 'KILL'), PATIENCE)
     await program.promise
     clearTimeout(kill)
