@@ -38,7 +38,8 @@ export interface LogLineOptions {
   signal: AbortSignal
   timestamps?: boolean
   tailLines?: number
-  sinceSeconds?: number
+  /** RFC 3339; counted in whole seconds. */
+  sinceTime?: string
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { V1Job, V1Pod } from '@kubernetes/client-node'
 import { redact } from '../../../common/logger.ts'
-import type { Api } from './api.ts'
+import type { Api, LogLineOptions } from './api.ts'
 import { ApiError, asRexecError, isNotFound } from './api-error.ts'
 import { AGENT, WORKER } from './names.ts'
 import { pause } from './pause.ts'
@@ -59,8 +59,7 @@ export class ContainerLog {
     while (!signal.aborted) {
       const state = this.#state()
       try {
-        const age = this.#last ? Math.ceil((Date.now() - Date.parse(this.#last)) / 1000) : 0
-        yield* this.#read({ follow: true, signal, ...(age > 0 && { sinceSeconds: age + 1 }) })
+        yield* this.#read({ follow: true, signal, ...(this.#last && { sinceTime: this.#last }) })
         // It was at its end before it was read, so this is all.
         if (state === 'ended') return
       } catch (error) {
@@ -76,12 +75,13 @@ export class ContainerLog {
     return this.#state() !== 'waiting'
   }
 
-  async *#read(options: { follow: boolean; tailLines?: number; sinceSeconds?: number; signal: AbortSignal }) {
+  async *#read(options: LogLineOptions) {
     const { namespace, name } = this.#pod.metadata!
     let again = this.#count
     const last = this.#last
     const lines = this.#api.logLines(namespace!, name!, this.#container, { timestamps: true, ...options })
     for await (const line of lines) {
+      if (options.signal.aborted) return
       const [, stamp = '', text = line] = /^(\d{4}-\S+) (.*)$/s.exec(line) ?? []
       if (last && isBefore(stamp, last)) continue
       if (stamp === last && again-- > 0) continue
