@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
+import { glob, mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -44,7 +44,8 @@ export class OwnApiServer implements ApiServer {
 
   /** Resolves when it is ready. @param bin folder of the programs @param choosePort asked again if that is taken */
   static async start(bin: string, choosePort = anyPort): Promise<OwnApiServer> {
-    const folder = await realpath(await mkdtemp(join(tmpdir(), 'rexec-api-')))
+    await sweep()
+    const folder = await realpath(await mkdtemp(join(tmpdir(), `rexec-api-${process.pid}-`)))
     const server = new OwnApiServer(folder, bin, choosePort)
     try {
       await server.#start()
@@ -194,6 +195,23 @@ export class OwnApiServer implements ApiServer {
     this.#admin?.close()
     await Promise.all([...this.#children.values()].map((child) => child.kill()))
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+/** Removes the folders of processes that were killed: etcd reserves 64 MB in each. */
+async function sweep(): Promise<void> {
+  for await (const name of glob('rexec-api-*-*', { cwd: tmpdir() })) {
+    const pid = Number(name.split('-')[2])
+    if (!isAlive(pid)) await rm(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // One that belongs to somebody else is alive too.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 
