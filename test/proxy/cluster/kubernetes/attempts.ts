@@ -385,6 +385,30 @@ const shapes: Attempt[] = [
   bent('that renames hosts', NODE, ({ pod }) => {
     pod.hostAliases = [{ ip: '10.0.0.1', hostnames: ['broker'] }]
   }),
+  bent('that pushes all others off their node', /no priority of the system/, ({ pod }) => {
+    pod.priorityClassName = 'system-node-critical'
+  }),
+  bent('that claims a device', /claims no devices/, ({ pod }) => {
+    pod.resourceClaims = [{ name: 'gpu', resourceClaimName: 'gpu' }]
+  }),
+  bent('whose pod chooses an SELinux label', ORDINARY, ({ pod }) => {
+    pod.securityContext!.seLinuxOptions = { type: 'spc_t' }
+  }),
+  bent('whose container chooses an SELinux label', CONTAINER, ({ worker }) => {
+    worker.securityContext!.seLinuxOptions = { type: 'spc_t' }
+  }),
+  bent('without AppArmor', CONTAINER, ({ agent }) => {
+    agent.securityContext!.appArmorProfile = { type: 'Unconfined' }
+  }),
+  bent('that mounts a volume made for it alone', VOLUMES, (parts) =>
+    mount(parts, {
+      ephemeral: {
+        volumeClaimTemplate: {
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+        },
+      },
+    }),
+  ),
   bent('whose containers see each other', /does not see the agent's processes/, ({ pod }) => {
     pod.shareProcessNamespace = true
   }),

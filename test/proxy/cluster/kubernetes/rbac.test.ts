@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { KubeConfig } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
+import { parseAllDocuments } from 'yaml'
 import { Registry } from '../../../../common/metrics.ts'
 import { ApiError } from '../../../../proxy/cluster/kubernetes/api-error.ts'
 import {
@@ -11,6 +12,7 @@ import {
   openConnection,
 } from '../../../../proxy/cluster/kubernetes/connection.ts'
 import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { attempts } from './attempts.ts'
 import { makeForeignObjects } from './foreign-objects.ts'
 import { clusterWide, inNamespaces, type Right, rightsTable } from './rights.ts'
@@ -263,4 +265,23 @@ t.test('the rights of the service account', { skip }, async (t) => {
 
 t.test('the page for administrators shows these rights', async (t) => {
   t.match(await readFile(join(root, 'docs/admin/rbac.md'), 'utf8'), rightsTable())
+})
+
+t.test('the constants of the admission policies are the defaults of the settings', async (t) => {
+  const text = await readFile(join(root, 'helm/rbac/admission-policy.yaml'), 'utf8')
+  const { instance, releaseNamespace, namespaces } = kubernetesSettings()
+  const defaults: Record<string, string> = { instance, releaseNamespace, prefix: namespaces.prefix }
+  const account = `request.userInfo.username == 'system:serviceaccount:${releaseNamespace}:rexec-proxy'`
+  for (const document of parseAllDocuments(text)) {
+    const { kind, metadata, spec } = document.toJS()
+    if (kind === 'ValidatingAdmissionPolicyBinding') {
+      t.match(spec, { policyName: metadata.name, validationActions: ['Deny'] })
+      continue
+    }
+    t.equal(spec.failurePolicy, 'Fail', metadata.name)
+    t.same(spec.matchConditions, [{ name: 'is-rexec-proxy', expression: account }], metadata.name)
+    for (const { name, expression } of spec.variables) {
+      if (name in defaults) t.equal(expression, `'${defaults[name]}'`, `${metadata.name}: ${name}`)
+    }
+  }
 })
