@@ -1,4 +1,6 @@
+import { KBATCH_VENV } from '../bench/proxy/kbatch.ts'
 import { cacheFolder } from '../bin/folders.ts'
+import { ensureVenv } from '../bin/venv.ts'
 import { apiServerMissing, given } from './cluster/api-server.ts'
 import { nodeClusterMissing } from './cluster/node/missing.ts'
 import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
@@ -44,6 +46,10 @@ async function makeApiServer(say: Say): Promise<void> {
     say(`A Kubernetes API server is kept in ${cacheFolder('tools')}; if missing, it is built now (minutes).`)
   const missing = await apiServerMissing((line) => say(`  ${line}`))
   say(`  ${missing ? `Left out: ${missing}` : 'It is there.'}`)
+  await ensureVenv(KBATCH_VENV.name, { packages: KBATCH_VENV.packages }).then(
+    () => say('  kbatch-proxy, for the bench'),
+    (error: Error) => say(`  kbatch-proxy, for the bench, cannot be had: ${error.message}`),
+  )
 }
 
 async function makeNode(say: Say): Promise<void> {

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Problem } from '../../bin/problem.ts'
 import { ensureVenv } from '../../bin/venv.ts'
-import { apiServerMissing } from '../../test/cluster/api-server.ts'
+import { ownApiServerMissing } from '../../test/cluster/api-server.ts'
 import { OwnApiServer } from '../../test/cluster/own-api-server.ts'
 import { kubernetesTools } from '../../test/cluster/tools.ts'
 import { type Facts, machineFacts } from '../facts.ts'
@@ -61,7 +61,7 @@ await runProgram(async () => {
   }
   const rounds = options.quick ? 1 : Number(options.rounds)
   if (!(rounds >= 1)) throw new Problem('--rounds takes a number from 1 on.', 2)
-  const missing = await apiServerMissing(say)
+  const missing = await ownApiServerMissing(say)
   if (missing) throw new Problem(missing)
 
   const counts = options.quick ? QUICK : FULL

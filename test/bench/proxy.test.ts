@@ -5,13 +5,13 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { KBATCH_VENV } from '../../bench/proxy/kbatch.ts'
 import { ensureVenv } from '../../bin/venv.ts'
-import { apiServerMissing } from '../cluster/api-server.ts'
+import { ownApiServerMissing } from '../cluster/api-server.ts'
 
 /** Whether each half works, with tiny counts: how fast anything is, no test asks. */
 const script = join(import.meta.dirname, '..', '..', 'bench', 'proxy', 'run.ts')
 const bench = (...args: string[]) => promisify(execFile)(process.execPath, [script, ...args])
 
-const noCluster = (await apiServerMissing()) ?? false
+const noCluster = (await ownApiServerMissing()) ?? false
 const noKbatch = await ensureVenv(KBATCH_VENV.name, { packages: KBATCH_VENV.packages }).then(
   () => false as const,
   (error: Error) => error.message,

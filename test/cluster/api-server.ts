@@ -63,6 +63,11 @@ export async function apiServerMissing(say?: (line: string) => void): Promise<st
       (error: Error) => `REXEC_TEST_KUBECONFIG is of no use: ${error.message}`,
     )
   }
+  return ownApiServerMissing(say)
+}
+
+/** The same for one that is started here, also where another one was given. */
+export async function ownApiServerMissing(say?: (line: string) => void): Promise<string | undefined> {
   const missing = (await toolsMissing()) ?? (await programsMissing())
   if (missing) return missing
   return kubernetesTools(say).then(
