@@ -205,6 +205,12 @@ export const KubernetesSettings = Type.Object(
     imagePullSeconds: seconds(60, 5, 86400, 'A server whose image cannot be pulled fails after this time.'),
     readySeconds: seconds(1800, 30, 86400, 'A server that is not ready after this time in all fails.'),
     drainSeconds: seconds(10, 0, 3600, 'When a server is stopped, running calls may go on for this time.'),
+    stopSeconds: seconds(
+      45,
+      1,
+      3600,
+      'Beyond drainSeconds: whoever has stopped a server is told after this time that it has not ended yet.',
+    ),
     keepSeconds: seconds(
       3600,
       0,

@@ -6,8 +6,8 @@ import { isOurs } from './own-object.ts'
 import type { KubernetesSettings } from './settings.ts'
 import type { ServerStore } from './store.ts'
 
-/** Beyond the time that running calls are given: for containers, kubelet and garbage collector. */
-const MARGIN_SECONDS = 45
+/** What Kubernetes takes within a name; nothing else is asked for. */
+const NAME = /^[a-z0-9-]{1,63}$/
 
 /**
  * Deletes a server with all that belongs to it, and resolves when its name is free.
@@ -18,10 +18,14 @@ export type Stop = (namespace: string, owner: string, name: string) => Promise<v
 export function createStop(
   api: Api,
   store: Pick<ServerStore, 'gone' | 'ownerOf'>,
-  { instance, drainSeconds }: Pick<KubernetesSettings, 'instance' | 'drainSeconds'>,
+  {
+    instance,
+    drainSeconds,
+    stopSeconds,
+  }: Pick<KubernetesSettings, 'instance' | 'drainSeconds' | 'stopSeconds'>,
 ): Stop {
   return async (namespace, owner, name) => {
-    if (store.ownerOf(namespace) !== owner) throw new RexecError('server_not_found')
+    if (store.ownerOf(namespace) !== owner || !NAME.test(name)) throw new RexecError('server_not_found')
     try {
       // Another proxy may have started it a moment ago, so the store is not asked.
       const job = await api.batch.readNamespacedJob({ name: objectName(name), namespace })
@@ -32,7 +36,7 @@ export function createStop(
         kind: 'Job',
         metadata: { name: objectName(name), namespace, uid: uid! },
       })
-      await store.gone(namespace, uid!, AbortSignal.timeout((drainSeconds + MARGIN_SECONDS) * 1000))
+      await store.gone(namespace, uid!, AbortSignal.timeout((drainSeconds + stopSeconds) * 1000))
     } catch (error) {
       // Deleted by somebody else, and perhaps started again since.
       if (isNotFound(error) || isConflict(error)) throw new RexecError('server_not_found')
