@@ -1,0 +1,62 @@
+import type { V1Job } from '@kubernetes/client-node'
+import t from 'tap'
+import { keptEvent, keptJob, keptNamespace, keptPod } from '../../../../proxy/cluster/kubernetes/objects.ts'
+
+const big = 'x'.repeat(100_000)
+
+t.test('nobody fills the memory by what may be written on an object', async (t) => {
+  const metadata = {
+    name: 'rexec-a',
+    namespace: 'n',
+    uid: 'u',
+    resourceVersion: '7',
+    labels: { 'rexec.dev/server': 'a', other: big },
+    annotations: { 'rexec.dev/owner': 'alice', 'example.org/note': big },
+    managedFields: [{ manager: big }],
+  }
+  const container = { name: 'worker', image: 'i', env: [{ name: 'X', value: big }], command: [big] }
+  const terminated = { exitCode: 1, message: big }
+  const conditions = [{ type: 'Ready', status: 'False', message: big }]
+  const spec = { containers: [container], nodeName: 'node1', volumes: [{ name: big }] }
+  const status = {
+    conditions,
+    message: big,
+    containerStatuses: [
+      { name: 'worker', image: 'i', imageID: big, ready: false, restartCount: 0, state: { terminated } },
+    ],
+  }
+  const size = (object: object) => JSON.stringify(object).length
+  const pod = keptPod({ metadata, spec, status })
+  t.ok(size(pod) < 14_000, `${size(pod)} characters of a pod`)
+  t.match(pod, { metadata: { annotations: { 'rexec.dev/owner': 'alice' } }, spec: { nodeName: 'node1' } })
+  const job = keptJob({ metadata, spec: { template: { spec } } })
+  t.ok(size(job) < 1000, `${size(job)} characters of a Job`)
+  t.ok(size(keptNamespace({ metadata })) < 1000)
+})
+
+t.test('times are Dates, whoever the object came from', async (t) => {
+  const time = '2026-11-21T12:00:00Z'
+  const plain = { metadata: { creationTimestamp: time }, status: { startTime: time } } as unknown as V1Job
+  for (const job of [plain, keptJob(plain)]) {
+    t.same(keptJob(job).metadata!.creationTimestamp, new Date(time))
+    t.same(keptJob(job).status!.startTime, new Date(time))
+  }
+})
+
+t.test('of events only those count that say why a pod of a Job was not created', async (t) => {
+  const metadata = { name: 'e', namespace: 'n', uid: 'u', resourceVersion: '7' }
+  const event = { metadata, involvedObject: { kind: 'Job', uid: 'j' }, reason: 'FailedCreate', message: 'm' }
+  t.equal(keptEvent({ ...event, reason: 'BackoffLimitExceeded' }), undefined)
+  t.equal(keptEvent({ ...event, involvedObject: { kind: 'Pod', uid: 'j' } }), undefined)
+  t.equal(keptEvent({ ...event, involvedObject: { kind: 'Job' } }), undefined)
+  const first = '2026-11-21T12:00:00Z'
+  const last = '2026-11-21T12:00:09Z'
+  t.match(keptEvent({ ...event, firstTimestamp: first, lastTimestamp: last }), {
+    job: 'j',
+    message: 'm',
+    first: new Date(first),
+    last: new Date(last),
+  })
+  t.match(keptEvent({ ...event, eventTime: last }), { first: new Date(last), last: new Date(last) })
+  t.match(keptEvent(event), { first: new Date(0) })
+})
