@@ -20,15 +20,18 @@ export function quantile(sorted: number[], part: number): number {
 
 /**
  * Runs every contender once in each round, in turn and every other round backwards, so that whatever else the
- * machine does meets all of them alike. Gives each contender's figure of every round.
+ * machine does meets all of them alike. Gives each contender's figure of every round. On a slow machine no round
+ * begins when `seconds` are over.
  */
 export async function alternate<Name extends string>(
   count: number,
   contenders: Record<Name, () => Promise<number>>,
+  seconds = Number.POSITIVE_INFINITY,
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(contenders) as Name[]
   const figures = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>
-  for (let round = 0; round < count; round++) {
+  const end = performance.now() + seconds * 1000
+  for (let round = 0; round < count && (round === 0 || performance.now() < end); round++) {
     for (const name of round % 2 ? names.toReversed() : names) figures[name].push(await contenders[name]())
   }
   return figures

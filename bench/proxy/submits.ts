@@ -11,6 +11,8 @@ import { tidy, userNamespaces } from './tidy.ts'
 /** Each with a namespace of the own in either service; as many as submits at once, so that nobody waits for a turn. */
 const USERS = Array.from({ length: 16 }, (_, index) => `user-${index}`)
 const CONCURRENCIES = [1, 16]
+/** For the rounds of each; the whole bench takes about five minutes. */
+const CASE_SECONDS = 100
 /** Of rexec's submits per second to those of kbatch-proxy, with a command alone. */
 export const AIM_RATIO = 20
 /** Milliseconds of our own code per submit, one at a time, at the 99th percentile. */
@@ -98,7 +100,7 @@ export async function measureSubmits(
       return results.length / seconds
     }
     const contenders = Object.fromEntries(NAMES.map((name) => [name, contender(name)]))
-    const rates = (await alternate(rounds, contenders)) as Record<Name, number[]>
+    const rates = (await alternate(rounds, contenders, CASE_SECONDS)) as Record<Name, number[]>
     cases.push(summary(concurrency, rates, latencies, cpuSeconds, timed))
   }
   await tidy(kube, [...namespaces.rexec, ...namespaces.kbatch])

@@ -13,6 +13,10 @@ t.test('contenders take turns, every other round backwards', async (t) => {
   t.same(figures, { a: [1, 4, 5], b: [2, 3, 6] })
 })
 
+t.test('on a slow machine there are fewer rounds, but one', async (t) => {
+  t.same(await alternate(3, { a: async () => 1, b: async () => 2 }, 0), { a: [1], b: [2] })
+})
+
 t.test('median and spread', async (t) => {
   t.same(summarize([3, 1, 2]), { median: 2, min: 1, max: 3, rounds: [3, 1, 2] })
   t.equal(summarize([1, 2]).median, 1.5)
