@@ -199,18 +199,17 @@ t.test(
 
     t.test('whoever watches sees what is being installed, and how it ends', async (t) => {
       await start('installs', {
-        agent: `state("starting", "")
-for package in ["numpy", "\\x1b[31mpandas password=hunter22"]:
-  state("installing", "Installing " + package)
-  time.sleep(1)${FOR_EVER}`,
+        agent: `for step in range(100):
+  state("installing", f"step {step} \\x1b[31mpassword=hunter22")
+  time.sleep(0.2)${FOR_EVER}`,
         worker: 'time.sleep(4)\nsys.exit(7)',
       })
       const seen: string[] = []
       for await (const { phase, message } of watchServer(api, store, place('installs'), never)) {
         seen.push(`${phase} ${message}`)
       }
-      t.ok(seen.includes('installing Installing numpy'), seen.join('\n'))
-      t.ok(seen.includes('installing Installing pandas password=[redacted]'))
+      const steps = seen.filter((line) => /^installing step \d+ password=\[redacted\]$/.test(line))
+      t.ok(steps.length > 3, seen.join('\n'))
       t.match(seen.at(-1), /^failed The worker ended with exit code 7\..*\[worker_lost\]$/)
       await t.rejects(collect(watchServer(api, store, place('nosuch'), never)), { code: 'server_not_found' })
     })
