@@ -87,12 +87,17 @@ export const imageAttacks: Attack[] = [
     'be scratch': 'scratch',
     'be longer than a name may be': `${SCIENCE}/${'a'.repeat(400)}:1`,
   }),
-  ...attacks('image_not_allowed', image, {
-    'give a number': 1,
-    'give null': null,
-    'give a list': [`${SCIENCE}/a:1`],
-    'give an object': { toString: `${SCIENCE}/a:1` },
-    'give true': true,
-    'be far longer than a name may be': `${SCIENCE}/${'a/'.repeat(5000)}:1`,
-  }),
+  ...attacks(
+    'image_not_allowed',
+    image,
+    {
+      'give a number': 1,
+      'give null': null,
+      'give a list': [`${SCIENCE}/a:1`],
+      'give an object': { toString: `${SCIENCE}/a:1` },
+      'give true': true,
+      'be far longer than a name may be': `${SCIENCE}/${'a/'.repeat(5000)}:1`,
+    },
+    'body_invalid',
+  ),
 ]

@@ -11,16 +11,23 @@ export const sizeAttacks: Attack[] = [
     'take more cores': { cpu: 4.001 },
     'take all cores': { cpu: 1e6 },
     'take no cores': { cpu: 0 },
-    'take negative cores': { cpu: -1 },
     'take minus zero cores': { cpu: -0 },
     'take less than a share of a core': { cpu: 0.099 },
     'take more memory': { memory: 8 * GIB + 1 },
     'take all memory': { memory: Number.MAX_SAFE_INTEGER },
     'take no memory': { memory: 0 },
-    'take negative memory': { memory: -GIB },
     'take a GPU': { gpu: 1 },
-    'take a negative GPU': { gpu: -1 },
   }),
+  ...attacks(
+    'resources_exceed_profile',
+    resource,
+    {
+      'take negative cores': { cpu: -1 },
+      'take negative memory': { memory: -GIB },
+      'take a negative GPU': { gpu: -1 },
+    },
+    'body_invalid',
+  ),
   ...attacks('body_invalid', resource, {
     'take infinite cores': { cpu: Number.POSITIVE_INFINITY },
     'take no number of cores': { cpu: Number.NaN },
@@ -43,15 +50,22 @@ export const sizeAttacks: Attack[] = [
   ...attacks('resources_exceed_profile', (part: object) => part, {
     'run more replicas': { replicas: 2 },
     'run no replica': { replicas: 0 },
-    'run negative replicas': { replicas: -1 },
     'live longer': { lifetimeSeconds: 86_401 },
     'live for ever': { lifetimeSeconds: 0 },
-    'have died already': { lifetimeSeconds: -1 },
     'idle longer': { idleSeconds: 86_401 },
     'idle for ever': { idleSeconds: 0 },
     'run more calls at once': { concurrency: 17 },
     'run no call at all': { concurrency: 0 },
   }),
+  ...attacks(
+    'resources_exceed_profile',
+    (part: object) => part,
+    {
+      'run negative replicas': { replicas: -1 },
+      'have died already': { lifetimeSeconds: -1 },
+    },
+    'body_invalid',
+  ),
   ...attacks('body_invalid', (part: object) => part, {
     'run half a replica': { replicas: 0.5 },
     'run replicas as a text': { replicas: '1' },
@@ -66,9 +80,7 @@ export const sizeAttacks: Attack[] = [
   }),
   ...attacks('limit_exceeded', (part: object) => part, {
     'send too many requirements': { requirements: many(101, (i) => `package-${i}`) },
-    'send far too many requirements': { requirements: many(100_000, () => 'a') },
     'send too long a requirement': { requirements: [`a${' '.repeat(512)}`] },
-    'send far too long a requirement': { requirements: ['a'.repeat(1_000_000)] },
     'exhaust the parser by parentheses': { requirements: [`a; ${'('.repeat(100_000)}`] },
     'send a huge version': { requirements: [`a==${'9'.repeat(5000)}`] },
     'send too many variables': { env: Object.fromEntries(many(65, (i) => [`NAME_${i}`, ''])) },
@@ -77,4 +89,13 @@ export const sizeAttacks: Attack[] = [
     'send too long a value in few characters': { env: { NAME: '\u{1F600}'.repeat(2049) } },
     'send too much in all': { env: Object.fromEntries(many(9, (i) => [`NAME_${i}`, 'x'.repeat(8000)])) },
   }),
+  ...attacks(
+    'limit_exceeded',
+    (part: object) => part,
+    {
+      'send far too many requirements': { requirements: many(100_000, () => 'a') },
+      'send far too long a requirement': { requirements: ['a'.repeat(1_000_000)] },
+    },
+    'body_too_large',
+  ),
 ]

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 
 /** Sends bytes as they are and resolves with all that comes back until the other side closes. */
-export async function sendRaw(origin: string, bytes: string): Promise<string> {
+export async function sendRaw(origin: string, bytes: string | Buffer): Promise<string> {
   const { hostname, port } = new URL(origin)
   const socket = connect(Number(port), hostname)
   const chunks: Buffer[] = []
