@@ -18,6 +18,19 @@ export async function linkPlugins({ plugins }: Folders, cilium: CiliumFolder): P
   await symlink(join(cilium, 'bin/cilium-cni'), join(plugins, 'cilium-cni'))
 }
 
+/** What the agent waits for; there are twice as many, and each costs the API server a moment. */
+const RESOURCES = {
+  v2: ['networkpolicies', 'clusterwidenetworkpolicies', 'nodes', 'identities', 'endpoints'],
+  v2alpha1: ['cidrgroups', 'podippools', 'loadbalancerippools', 'l2announcementpolicies'],
+}
+
+/** For kubectl: where the definitions of Cilium's own resources are. */
+export function resourceDefinitions(cilium: CiliumFolder): string[] {
+  return Object.entries(RESOURCES).flatMap(([version, names]) =>
+    names.map((name) => `--filename=${join(cilium, 'crds', version, `cilium${name}.yaml`)}`),
+  )
+}
+
 /**
  * Cilium, which enforces NetworkPolicies on what the ptp plugin connects. Resolves when the agent is healthy and pods can
  * be started.

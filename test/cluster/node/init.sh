@@ -37,6 +37,7 @@ ip link set lo up
 start() {
   local name=$1
   shift
+  rm -f "/run/pids/$name"
   (
     "$@" >>"$state/log/$name.log" 2>&1 </dev/null &
     echo $! >"/run/pids/$name"
@@ -46,6 +47,7 @@ start() {
 }
 
 signal() {
+  until [ -s "/run/pids/$1" ]; do sleep 0.01; done
   kill -s "$2" "$(cat "/run/pids/$1")" || true
 }
 

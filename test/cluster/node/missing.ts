@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { cacheFolder } from '../../../bin/folders.ts'
 import { toolsMissing } from '../tools.ts'
 import { PLUGINS } from './cilium.ts'
 import { givenCluster } from './given.ts'
@@ -24,6 +25,9 @@ const PACKAGES: Record<string, string[]> = {
   python3: ['python3'],
 }
 
+/** What init.sh puts empty folders over. */
+const HIDDEN = ['/run/', '/var/run/', '/var/lib/', '/var/log/']
+
 /** Why this machine cannot run a cluster of one node, with what brings it; undefined when it can. */
 export async function nodeClusterMissing(): Promise<string | undefined> {
   try {
@@ -35,6 +39,10 @@ export async function nodeClusterMissing(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'a cluster of one node needs root: sudo -E npm test'
   if (!(await exists('/sys/fs/cgroup/memory/cgroup.procs'))) {
     return 'a cluster of one node needs cgroup v1: here, set REXEC_TEST_KUBECONFIG to a cluster of your own'
+  }
+  const cache = cacheFolder('nodes')
+  if (HIDDEN.some((folder) => cache.startsWith(folder))) {
+    return `a cluster of one node hides ${HIDDEN.join(', ')}: set XDG_CACHE_HOME to a folder elsewhere`
   }
   const packages = []
   for (const [name, files] of Object.entries(PACKAGES)) {

@@ -143,9 +143,9 @@ t.test(
   { skip: cluster.given && 'not on a given cluster' },
   async (t) => {
     await cluster.stopKubelet()
-    await kubectl('wait', '--for=condition=Ready=Unknown', 'node/node1', '--timeout=60s')
+    await kubectl('wait', '--for=condition=Ready=Unknown', 'node/node1', '--timeout=120s')
     await cluster.startKubelet()
-    await kubectl('wait', '--for=condition=Ready', 'node/node1', '--timeout=60s')
+    await kubectl('wait', '--for=condition=Ready', 'node/node1', '--timeout=120s')
     t.pass('and so is its return')
   },
 )

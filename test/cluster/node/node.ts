@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { IMAGES, imageStore } from '../images/images.ts'
 import { ciliumTools, kubernetesTools } from '../tools.ts'
 import { connect } from './cable.ts'
-import { linkPlugins, startCilium } from './cilium.ts'
+import { linkPlugins, resourceDefinitions, startCilium } from './cilium.ts'
 import { startContainerd } from './containerd.ts'
 import { ControlPlane, NODE_NAME } from './control-plane.ts'
 import { dnsManifest } from './dns.ts'
@@ -135,12 +135,12 @@ async function startPrograms(
   startKubelet()
   await Promise.all([
     startKubeProxy(machine, slot, plane, kubernetes),
-    kubectl.run('create', '--validate=false', '--recursive', '--filename', join(cilium, 'crds')),
+    kubectl.run('create', '--validate=false', ...resourceDefinitions(cilium)),
     kubectl.apply(dnsManifest(join(kubernetes, 'coredns'))),
     startCilium(machine, slot, plane, cilium, folders),
   ])
-  await kubectl.run('wait', '--for=condition=Ready', `node/${NODE_NAME}`, '--timeout=60s')
-  await kubectl.run('-n=kube-system', 'rollout', 'status', 'deployment/kube-dns', '--timeout=60s')
+  await kubectl.run('wait', '--for=condition=Ready', `node/${NODE_NAME}`, '--timeout=120s')
+  await kubectl.run('-n=kube-system', 'rollout', 'status', 'deployment/kube-dns', '--timeout=120s')
   return {
     given: false,
     kubeconfig: plane.kubeconfig,

@@ -20,7 +20,7 @@ export async function runPod(cluster: NodeCluster, manifest: { metadata: { name:
   const { name } = manifest.metadata
   await cluster.apply(manifest)
   const ended = (phase: string) =>
-    cluster.kubectl('wait', `--for=jsonpath={.status.phase}=${phase}`, `pod/${name}`, '--timeout=60s')
+    cluster.kubectl('wait', `--for=jsonpath={.status.phase}=${phase}`, `pod/${name}`, '--timeout=120s')
   await Promise.any([ended('Succeeded'), ended('Failed')])
   const { status } = JSON.parse(await cluster.kubectl('get', 'pod', name, '--output=json'))
   // What was evicted may have none.
@@ -35,6 +35,6 @@ export async function startPod(
 ): Promise<string> {
   const { name } = manifest.metadata
   await cluster.apply(manifest)
-  await cluster.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s')
+  await cluster.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s')
   return cluster.kubectl('get', 'pod', name, '--output=jsonpath={.status.podIP}')
 }
