@@ -7,6 +7,7 @@ import type { Cluster } from '../cluster.ts'
 import { connect } from './api.ts'
 import { asRexecError } from './api-error.ts'
 import { createBaseline } from './baseline.ts'
+import { warnUnlessConfined } from './confinement.ts'
 import { createLaunch } from './launch.ts'
 import { serverLogs } from './logs.ts'
 import { createNamespaces } from './namespace.ts'
@@ -56,6 +57,7 @@ export async function createKubernetesCluster(
   void store.ready.then(() => {
     synced = true
     logger.info('the servers that run have been read')
+    void warnUnlessConfined(api, logger)
   })
 
   function assertSynced(): void {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { User } from '../../../../proxy/pipeline.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { approvedServer } from '../../../support/kubernetes.ts'
 import { testKubernetes } from '../../../support/kubernetes-cluster.ts'
 import { rexec } from '../../../support/rexec-command.ts'
 
@@ -14,6 +15,25 @@ const pullSecret = {
   metadata: { name: 'rexec-pull', namespace: 'rexec' },
   type: 'kubernetes.io/dockerconfigjson',
   stringData: { '.dockerconfigjson': '{"auths":{}}' },
+}
+
+/** All that a profile and a request can say of a pod. (A RuntimeClass would have to exist.) */
+const EVERYTHING = {
+  request: { name: 'everything', env: { A: '$(HOME)' }, replicas: 2, resources: { gpu: 1 } },
+  profile: {
+    gpu: { max: 4 },
+    replicas: { max: 8 },
+    pod: {
+      nodeSelector: { 'example.org/pool': 'gpu' },
+      tolerations: [{ key: 'gpu', operator: 'Exists', effect: 'NoSchedule' }],
+      affinity: { podAntiAffinity: {} },
+      priorityClassName: 'batch',
+      sharedMemory: '256Mi',
+      volumes: [{ claim: 'data', mountPath: '/data', subPath: 'a', readOnly: true }],
+      labels: { team: 'science' },
+      annotations: { 'example.org/a': 'b' },
+    },
+  },
 }
 
 /** An API server with the account and what both modes need, and the account's kubeconfig. */
@@ -51,7 +71,10 @@ async function mainSequence(
   t.match(await start(user), { name: 'default', user: 'alice' })
   t.match(await cluster.list(user), [{ name: 'default' }])
   t.match(await cluster.get(user, 'default'), { profile: 'default' })
-  const { name } = await cluster.ensureNamespace(user)
+  const namespace = await cluster.ensureNamespace(user)
+  const { name } = namespace
+  const everything = approvedServer(EVERYTHING.request, { profile: EVERYTHING.profile, user })
+  t.match(await cluster.start(namespace, everything, { credential: 'a.b.c' }), { name: 'everything' })
   const inNamespace = await server.kubectl(
     'get',
     'all,secret,networkpolicy,quota,limits,sa',
@@ -83,9 +106,10 @@ async function mainSequence(
   t.equal(left, '', 'policy and quota are gone')
 
   await cluster.stop(user, 'default')
+  await cluster.stop(user, 'everything')
   t.same(await cluster.list(user), [])
   t.match(await start(user), { name: 'default' }, 'started again')
-  t.notMatch(log.text(), /denied request|cannot \w+ resource/)
+  t.notMatch(log.text(), /denied request|cannot \w+ resource|may write to every namespace/)
   return { cluster, user, name }
 }
 
