@@ -4,16 +4,9 @@ import type { Phase } from '../../pipeline.ts'
 import { knownCode } from '../agent-state.ts'
 import { AGENT, WORKER } from './names.ts'
 import { plain, plainSentence } from './plain.ts'
-import {
-  agentEnd,
-  containerTrouble,
-  imageTrouble,
-  type Reason,
-  takenAway,
-  unschedulable,
-  workerEnd,
-} from './reasons.ts'
+import { agentEnd, containerTrouble, imageTrouble, type Reason, takenAway, workerEnd } from './reasons.ts'
 import type { KubernetesSettings } from './settings.ts'
+import { unschedulable } from './unschedulable.ts'
 
 /** How long what may get better by itself is waited for. */
 export type Bounds = Pick<
