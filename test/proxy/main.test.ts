@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test as Tap } from 'tap'
 import { generateSigningKey } from '../../common/tokens.ts'
+import { apiServerMissing, startApiServer } from '../cluster/api-server.ts'
 import { BROKER } from '../support/test-app.ts'
 
 const rexec = join(import.meta.dirname, '../../bin/rexec.ts')
 const TOKEN = 'alice-token-0123456789'
 
 /** A folder with settings and secrets, as an admin would write them. */
-async function prepare(folder: string, more = '') {
+async function prepare(folder: string, more = '', cluster?: object) {
   const file = (name: string) => join(folder, name)
   await writeFile(file('key.json'), JSON.stringify(await generateSigningKey()))
   await writeFile(file('credential'), `${BROKER}\n`)
@@ -21,7 +22,7 @@ async function prepare(folder: string, more = '') {
     file('proxy.yaml'),
     `port: 0
 metrics: { port: 0 }
-cluster: { stateFolder: ${file('state')} }
+cluster: ${JSON.stringify(cluster ?? { stateFolder: file('state') })}
 broker: { clientAddress: "tcp://127.0.0.1:5559", serverAddresses: ["tcp://127.0.0.1:5560"] }
 identity: { authenticators: [static], static: {} }
 ${more}`,
@@ -124,4 +125,53 @@ t.test('SIGTERM does not wait for a request longer than shutdownSeconds', async 
   child.kill('SIGTERM')
   const [code] = await ended
   t.equal(code, 0)
+})
+
+t.test(
+  'on Kubernetes, with the API server away at the start',
+  { skip: await apiServerMissing() },
+  async (t) => {
+    const server = await startApiServer(t)
+    await server.stopApi()
+    const cluster = { kind: 'kubernetes', kubernetes: { kubeconfig: server.kubeconfig } }
+    const { child, errors, ended } = start(t, await prepare(t.testdir(), '', cluster))
+    const { url } = await untilListening(child)
+    const ask = (path: string, body?: object) =>
+      fetch(url + path, {
+        headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+        ...(body && { method: 'POST', body: JSON.stringify(body) }),
+      })
+    t.equal((await ask('/healthz')).status, 200, 'it stays up')
+    const away = await ask('/readyz')
+    t.equal(away.status, 503)
+    t.match(await (await ask('/api/v1/servers', { python: '3.12' })).json(), { code: 'cluster_unavailable' })
+    await server.startApi()
+    while ((await ask('/readyz')).status !== 200) await new Promise((resolve) => setTimeout(resolve, 50))
+    const started = await ask('/api/v1/servers', { python: '3.12' })
+    t.equal(started.status, 201)
+    t.match(await started.json(), { server: { user: 'alice', phase: 'pending' } })
+    t.match(await (await ask('/api/v1/servers')).json(), { servers: [{ name: 'default' }] })
+    child.kill('SIGTERM')
+    const [code] = await ended
+    t.equal(code, 0)
+    t.same(errors, [])
+    t.match(
+      await server.kubectl('get', 'jobs', '-A', '-o', 'name'),
+      'rexec-default',
+      'servers go on without a proxy',
+    )
+  },
+)
+
+t.test('a cluster that makes no sense', async (t) => {
+  const kubeconfig = join(t.testdir(), 'none')
+  for (const [kubernetes, message] of [
+    [{ kubeconfig, namespaces: { mode: 'given' } }, /namespaces.given: mode given needs a namespace/],
+    [{ kubeconfig }, /cluster.kubernetes.kubeconfig: ENOENT/],
+  ] as const) {
+    const { errors, ended } = start(t, await prepare(t.testdir(), '', { kind: 'kubernetes', kubernetes }))
+    const [code] = await ended
+    t.equal(code, 1)
+    t.match(errors.join(''), message)
+  }
 })
