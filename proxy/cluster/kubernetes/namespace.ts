@@ -5,7 +5,7 @@ import type { Namespace, User } from '../../pipeline.ts'
 import { isReserved, namespaceName } from '../../security-model/namespace-name.ts'
 import type { Api } from './api.ts'
 import { isAlreadyExists, isConflict, isNoRight, isNotFound } from './api-error.ts'
-import { OWNER, OWNER_HASH, ownerHash, ownLabels } from './names.ts'
+import { MANAGER, OWNER, OWNER_HASH, ownerHash, ownLabels } from './names.ts'
 import type { KubernetesSettings } from './settings.ts'
 
 /** Looks again this often whether a namespace that is being deleted is gone. */
@@ -70,6 +70,7 @@ export function createNamespaces(api: Api, settings: KubernetesSettings): Namesp
     const found = await settled(name)
     if (!found) return api.create(wanted)
     assertOwned(found, owner, settings.instance)
+    if (isAsApplied(found, wanted)) return found
     const { uid, resourceVersion } = found.metadata!
     // Whoever changes it after this was read, perhaps its owner, makes it a conflict.
     return api.apply({
@@ -120,6 +121,22 @@ function wantedNamespace(
       annotations: { ...namespaces.annotations, [OWNER]: owner },
     },
   }
+}
+
+/** Applying it would change nothing: all is there, and of what was applied before nothing is to be taken away. */
+function isAsApplied({ metadata }: V1Namespace, wanted: V1Namespace): boolean {
+  const applied = metadata?.managedFields?.find(
+    ({ manager, operation }) => manager === MANAGER && operation === 'Apply',
+  )?.fieldsV1 as { 'f:metadata'?: Record<string, object> } | undefined
+  return (['labels', 'annotations'] as const).every((part) => {
+    const values = wanted.metadata?.[part] ?? {}
+    const fields = Object.keys(applied?.['f:metadata']?.[`f:${part}`] ?? {}).filter((field) => field !== '.')
+    const names = Object.keys(values)
+    return (
+      fields.length === names.length &&
+      names.every((name) => fields.includes(`f:${name}`) && metadata?.[part]?.[name] === values[name])
+    )
+  })
 }
 
 function isLeaving({ metadata, status }: V1Namespace): boolean {
