@@ -78,14 +78,10 @@ async function openCluster(
 }
 
 async function openLocalCluster(
-  { broker, cluster: { stateFolder }, logLevel, securityModel }: ProxySettings,
+  { broker, cluster: { stateFolder }, logLevel }: ProxySettings,
   logger: Logger,
   closers: (() => Promise<unknown>)[],
 ): Promise<Cluster> {
-  // A local server is started by the program that an image takes the place of.
-  if (securityModel.profiles.some(({ images }) => images.length > 0)) {
-    throw new SettingsError(['securityModel.profiles: images are for cluster.kind kubernetes only'])
-  }
   await mkdir(stateFolder, { recursive: true, mode: 0o700 })
   const lock = await acquireLock(join(stateFolder, 'lock'))
   if (typeof lock === 'number') {

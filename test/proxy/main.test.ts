@@ -175,12 +175,3 @@ t.test('a cluster that makes no sense', async (t) => {
     t.match(errors.join(''), message)
   }
 })
-
-t.test('images for local servers, whose programs they would become', async (t) => {
-  const model = { profiles: [{ name: 'a', images: ['registry.test/science/*:*'] }] }
-  const prepared = await prepare(t.testdir(), `securityModel: ${JSON.stringify(model)}`)
-  const { errors, ended } = start(t, prepared)
-  const [code] = await ended
-  t.equal(code, 1)
-  t.match(errors.join(''), /securityModel.profiles: images are for cluster.kind kubernetes only/)
-})
