@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs'
 import {
   AuthenticationV1Api,
   AuthorizationV1Api,
   BatchV1Api,
   CoreV1Api,
   createConfiguration,
-  KubeConfig,
   type KubernetesObject,
   NetworkingV1Api,
   Observable,
@@ -15,9 +13,9 @@ import {
 } from '@kubernetes/client-node'
 import { ObjectSerializer } from '@kubernetes/client-node/dist/serializer.js'
 import type { Registry } from '../../../common/metrics.ts'
-import { SettingsError } from '../../../common/settings.ts'
 import { ApiError } from './api-error.ts'
 import { type Call, type Connection, openConnection } from './connection.ts'
+import { loadConfig } from './kubeconfig.ts'
 import { MANAGER } from './names.ts'
 import type { KubernetesSettings } from './settings.ts'
 
@@ -179,25 +177,6 @@ export function connect(
 
     close: () => connection.close(),
   }
-}
-
-function loadConfig(file: string | undefined, root: string): KubeConfig {
-  const config = new KubeConfig()
-  try {
-    if (file === undefined) config.loadFromCluster(root)
-    else config.loadFromFile(file)
-  } catch (error) {
-    throw new SettingsError([`cluster.kubernetes.kubeconfig: ${(error as Error).message}`])
-  }
-  const cluster = config.getCurrentCluster()
-  if (!cluster) throw new SettingsError(['cluster.kubernetes.kubeconfig: it has no current cluster'])
-  if (cluster.proxyUrl) throw new SettingsError(['cluster.kubernetes.kubeconfig: proxy-url is not supported'])
-  if (!URL.canParse(cluster.server) || (file === undefined && !existsSync(cluster.caFile!))) {
-    throw new SettingsError([
-      'cluster.kubernetes.kubeconfig: required outside a pod; a pod needs a service account with its token',
-    ])
-  }
-  return config
 }
 
 /** The typed clients' requests, over our connections. */
