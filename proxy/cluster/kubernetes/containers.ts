@@ -38,6 +38,8 @@ export function agentContainer({ agent }: KubernetesSettings): V1Container {
     // Ready is what takes calls: the agent listens as long as that is so.
     readinessProbe: { tcpSocket: { port: READY_PORT }, periodSeconds: 2, failureThreshold: 1 },
     terminationMessagePath: TERMINATION_MESSAGE,
+    // One that crashes leaves no word of its own: then the end of its log is the reason.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: agentMounts,
     securityContext: SECURITY,
   }
@@ -75,6 +77,9 @@ function workerEnv({ env, resources }: ApprovedServer): V1EnvVar[] {
     TMPDIR: TMP,
     USER: 'rexec',
     LOGNAME: 'rexec',
+    // Its disk ends with it: a copy of each package for later would only fill it.
+    PIP_NO_CACHE_DIR: '1',
+    UV_NO_CACHE: '1',
     // Images made for GPUs say "all", which NVIDIA's runtime obeys even where none was asked for.
     ...(resources.gpu === 0 && { NVIDIA_VISIBLE_DEVICES: 'void' }),
   }

@@ -109,9 +109,8 @@ export function workerEnd(ended: V1ContainerStateTerminated, pod: V1Pod): Reason
     }
   }
   if (exitCode === 0) return undefined
-  // It may be written by whatever runs in the worker.
-  const said = plain(message.replace(/\s+/g, ' '), 500)
-  return { code: 'worker_lost', detail: `The worker ${how(ended)}.${said && ` Its last words: "${said}".`}` }
+  // They may be written by whatever runs in the worker.
+  return { code: 'worker_lost', detail: `The worker ${how(ended)}.${lastWords(message)}` }
 }
 
 /** The agent: how it ended, if that needs an explanation of its own. */
@@ -121,7 +120,13 @@ export function agentEnd(ended: V1ContainerStateTerminated, pod: V1Pod): Reason 
     return { code: 'server_failed', detail: `The agent beside the worker ${overMemory(resources)}.` }
   }
   if (ended.exitCode === 0 || ended.exitCode === 143) return undefined
-  return { code: 'server_failed', detail: `The agent beside the worker ${how(ended)}.` }
+  const detail = `The agent beside the worker ${how(ended)}.${lastWords(ended.message)}`
+  return { code: 'server_failed', detail }
+}
+
+function lastWords(message = ''): string {
+  const said = plain(message.replace(/\s+/g, ' '), 500)
+  return said && ` Its last words: "${said}".`
 }
 
 function overMemory(resources: V1ResourceRequirements | undefined): string {

@@ -101,6 +101,7 @@ t.test('a pod as it goes to the API server', async (t) => {
       resources: { requests: { cpu: '50m', ...agentMemory }, limits: { cpu: '200m', ...agentMemory } },
       readinessProbe: { tcpSocket: { port: 5561 }, periodSeconds: 2, failureThreshold: 1 },
       terminationMessagePath: '/dev/termination-log',
+      terminationMessagePolicy: 'FallbackToLogsOnError',
       volumeMounts: [
         { name: 'run', mountPath: '/run/rexec' },
         { name: 'config', mountPath: '/etc/rexec', readOnly: true },
@@ -129,6 +130,8 @@ t.test('a pod as it goes to the API server', async (t) => {
       { name: 'TMPDIR', value: '/tmp' },
       { name: 'USER', value: 'rexec' },
       { name: 'LOGNAME', value: 'rexec' },
+      { name: 'PIP_NO_CACHE_DIR', value: '1' },
+      { name: 'UV_NO_CACHE', value: '1' },
     ],
     resources: { requests: amounts, limits: amounts },
     terminationMessagePolicy: 'FallbackToLogsOnError',
