@@ -7,8 +7,8 @@ export function say(text: string): void {
 }
 
 /**
- * Runs a program of the bench; what a person can put right is shown as a sentence. When it is ended by a signal, so
- * is all that it has started.
+ * Runs a program of the bench; what a person can put right is shown as a sentence. However it ends, but by SIGKILL, all
+ * that it has started ends with it.
  */
 export async function runProgram(main: () => Promise<void>): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -17,6 +17,7 @@ export async function runProgram(main: () => Promise<void>): Promise<void> {
       process.kill(process.pid, signal) // now without a handler
     })
   }
+  process.once('exit', endChildren) // such as when nobody reads its output any more
   try {
     await main()
   } catch (error) {
