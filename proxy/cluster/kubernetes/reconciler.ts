@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { V1DeleteOptions, V1Job, V1Namespace } from '@kubernetes/client-node'
 import type { Logger } from '../../../common/logger.ts'
 import { Counter, type Registry } from '../../../common/metrics.ts'
@@ -18,6 +18,8 @@ import { createVanishing, type Knows } from './vanished.ts'
  */
 const PAUSE_MS = 1000
 const PAUSE_FACTOR = 10
+/** Servers looked at in one turn of the event loop. */
+const AT_ONCE = 50
 
 /**
  * Does what nobody asks for, again and again: ends servers that cannot get better, clears away starts that were
@@ -106,7 +108,10 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     )
 
   async function servers(): Promise<void> {
-    for (const server of [...store.all()]) {
+    let looked = 0
+    for (const server of store.all()) {
+      // Requests are not to wait until thousands of servers have been looked at.
+      if (++looked % AT_ONCE === 0) await setImmediate()
       const { job, status } = server
       const due = dueFor(server, settings, now())
       const about = { user: status.user, server: status.name }
