@@ -140,7 +140,7 @@ function settingsFor(kubeconfig: string, users: readonly string[]): ProxySetting
       serverAddresses: ['tcp://broker.test:5560'],
       credential: CREDENTIAL,
     },
-    limits: { headersSeconds: 1, requestSeconds: 1, keepAliveSeconds: 1, serversPerUser: 1000 },
+    limits: { headersSeconds: 2, requestSeconds: 2, keepAliveSeconds: 2, serversPerUser: 1000 },
     identity: {
       authenticators: ['static'],
       static: { users: all.map((name) => ({ name, token: tokenOf(name) })) },
