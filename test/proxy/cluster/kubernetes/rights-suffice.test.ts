@@ -4,6 +4,7 @@ import type { User } from '../../../../proxy/pipeline.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
 import { approvedServer } from '../../../support/kubernetes.ts'
 import { testKubernetes } from '../../../support/kubernetes-cluster.ts'
+import { testReconciler, until } from '../../../support/reconciler.ts'
 import { rexec } from '../../../support/rexec-command.ts'
 
 const skip = (await apiServerMissing()) ?? false
@@ -116,7 +117,32 @@ async function mainSequence(
 t.test('in mode "cluster" the backend works with exactly the rights of helm/rbac', { skip }, async (t) => {
   const account = await withAccount(t, 'cluster', 'admission-policy')
   await policiesInForce(account.server)
-  await mainSequence(t, account, {})
+  const { name } = await mainSequence(t, account, {})
+
+  t.test('and so does the reconciler, up to deleting the namespace', async (t) => {
+    const { server, kubeconfig } = account
+    await server.kubectl('create', 'quota', 'full', '-n', name, '--hard=pods=0')
+    const namespaces = { whenUserVanishes: 'delete', vanishedSeconds: 3600 }
+    const settings = { namespaces, imagePullSecrets: ['rexec-pull'] }
+    const { start } = await testKubernetes(t, kubeconfig, settings)
+    await start({ name: 'alice', groups: [], authenticator: 'test' }, { name: 'full' })
+    const knows = async () => false
+    const { store, reconciler, clock, audit, metric } = await testReconciler(t, kubeconfig, {
+      settings,
+      knows,
+    })
+    const has = (action: string) => audit().some((act) => act.action === action)
+    await until(store, name, () => has('server.fail'))
+    await reconciler.pass()
+    clock.ahead = 3_601_000
+    await until(store, name, () => {
+      void reconciler.pass()
+      return has('namespace.delete')
+    })
+    await server.kubectl('wait', '--for=delete', '--timeout=60s', `namespace/${name}`)
+    t.ok(has('server.stop'))
+    t.equal(await metric('rexec_reconciler_failures_total'), 0)
+  })
 })
 
 t.test('in mode "namespaces" it works without any right beyond them', { skip }, async (t) => {
