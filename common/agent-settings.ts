@@ -94,6 +94,12 @@ export const AgentSettings = Type.Object(
           'Memory of one call, where no container limits it: beyond it Python raises MemoryError (RLIMIT_DATA).',
       }),
     ),
+    fileBytes: Type.Optional(
+      Type.Integer({
+        minimum: 1048576,
+        description: 'Size of the largest file that the worker and all below it can write (RLIMIT_FSIZE).',
+      }),
+    ),
     sidecar: Type.Boolean({
       default: false,
       description:

@@ -27,6 +27,7 @@ const SETUP = [
   'installSeconds',
   'maxResultBytes',
   'memoryBytes',
+  'fileBytes',
 ] as const satisfies (keyof AgentSettings)[]
 
 interface ParentEvents {

@@ -173,6 +173,7 @@ def main():
         link.send_json(HELLO, {"python": "%d.%d" % sys.version_info[:2]})
         _, body = link.receive()
         setup = json.loads(body)
+        limit_files(setup.get("fileBytes"))
         environment = Environment(setup, link)
         if not environment.active():
             environment.ensure()
@@ -184,6 +185,18 @@ def main():
         sys.exit(1)
     except (EOFError, ConnectionError):
         sys.exit("rexec: the agent has gone")
+
+
+def limit_files(limit):
+    """For this process and all below it, from the installer on: nobody can raise it again.
+
+    The kubelet counts what lies in a pod's volumes and log, but not the file for the termination message, which lies on
+    the node's disk and which every process of a container may write.
+    """
+    if limit:
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 # ---------------------------------------------------------------- environment

@@ -68,6 +68,12 @@ export const PodSettings = Type.Object(
       '4Gi',
       "Disk of each replica: installed packages, temporary files and the container's log together.",
     ),
+    fileSize: Type.Optional(
+      Type.Union([Type.Number({ minimum: 0 }), Type.String({ pattern: QUANTITY })], {
+        description:
+          'Largest file that a function can write, on mounted claims as well. Without it: ephemeralStorage. It bounds what the kubelet does not count, the file for the termination message.',
+      }),
+    ),
     imagePullPolicy: Type.Enum(['Always', 'IfNotPresent', 'Never'], {
       default: 'IfNotPresent',
       description: "When the image of the worker is pulled. (The agent's image has a setting of its own.)",

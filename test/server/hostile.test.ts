@@ -12,7 +12,7 @@ async function gone(pid: number): Promise<void> {
 }
 
 t.test('functions that misbehave', async (t) => {
-  const server = await ServerCalls.start({ settings: { memoryBytes: 1024 ** 3 } })
+  const server = await ServerCalls.start({ settings: { memoryBytes: 1024 ** 3, fileBytes: 64 * 1024 ** 2 } })
   t.teardown(() => server.close())
   /** A test after which the server must still run calls. */
   const attempt = (name: string, body: (t: Test) => Promise<void>) =>
@@ -46,6 +46,24 @@ t.test('functions that misbehave', async (t) => {
   attempt('more memory than memoryBytes: MemoryError, as out_of_memory', async (t) => {
     const { error } = await server.run('def f():\n  x = bytearray(2 * 1024 ** 3)\n  return len(x)')
     t.match(error?.message, /MemoryError.*line 2.*\[out_of_memory\]/)
+  })
+
+  attempt('a larger file than fileBytes, and a higher limit: neither can be made', async (t) => {
+    const { result } = await server.run(`
+def f():
+    import errno, os, resource, tempfile
+    def attempt(action):
+        try: action()
+        except (OSError, ValueError) as error: return errno.errorcode.get(getattr(error, "errno", None), str(error))
+    with tempfile.TemporaryFile() as file:
+        fill = attempt(lambda: os.posix_fallocate(file.fileno(), 0, 65 << 20))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return [fill, soft, hard]`)
+    t.strictSame(
+      result,
+      ['EFBIG', 64 * 1024 ** 2, 64 * 1024 ** 2],
+      'soft and hard, so that no function can raise it',
+    )
   })
 
   attempt('other calls go on while one crashes', async (t) => {

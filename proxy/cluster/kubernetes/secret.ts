@@ -3,9 +3,13 @@ import { AgentSettings } from '../../../common/agent-settings.ts'
 import { checkSettings } from '../../../common/settings.ts'
 import type { Namespace } from '../../pipeline.ts'
 import type { ApprovedServer } from '../../security-model/approve.ts'
+import { parseQuantity } from '../../security-model/quantity.ts'
 import { objectName, ownLabels, READY_PORT, SERVER } from './names.ts'
 import { CONFIG, CREDENTIAL_KEY, HOME, SETTINGS_KEY, SOCKET, TERMINATION_MESSAGE } from './paths.ts'
 import type { KubernetesSettings } from './settings.ts'
+
+/** What AgentSettings takes; a profile may say less. */
+const LEAST_FILE_BYTES = 1024 ** 2
 
 /** What the agent is told. Belongs to the Job, which has its uid by now: the one goes when the other does. */
 export function buildSecret(
@@ -68,6 +72,10 @@ function agentSettings(
     ...(url !== undefined && { indexUrl: url }),
     trustedHosts,
     concurrency: server.concurrency,
+    fileBytes: Math.max(
+      LEAST_FILE_BYTES,
+      Math.ceil(parseQuantity(server.pod.fileSize ?? server.pod.ephemeralStorage)),
+    ),
     idleSeconds: server.idleSeconds,
     lifetimeSeconds: server.lifetimeSeconds,
     drainSeconds: settings.drainSeconds,

@@ -17,7 +17,7 @@ return reached((at["host"], at["serverPort"]), tuple(at["index"]))`,
     tried: 'a token and an address of the API server in environment and files',
     must: 'no token; the address that Kubernetes always puts there',
     code: `
-found = glob.glob("/var/run/secrets/**", recursive=True) + glob.glob("/run/secrets/**", recursive=True)
+found = glob.glob("/var/run/secrets/*") + glob.glob("/run/secrets/*") + glob.glob("/root/.kube/*")
 names = [name for name in os.environ if "TOKEN" in name or "SECRET" in name or "CREDENTIAL" in name]
 return "%s %s" % (found, names)`,
     held: /^\[\] \[\]$/,

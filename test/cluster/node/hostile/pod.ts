@@ -6,11 +6,11 @@ calls = {
     "x86_64": dict(mount=165, umount2=166, unshare=272, setns=308, pivot_root=155, chroot=161, ptrace=101, bpf=321,
         perf_event_open=298, userfaultfd=323, keyctl=250, add_key=248, request_key=249, init_module=175, kexec_load=246,
         open_by_handle_at=304, reboot=169, swapon=167, acct=163, settimeofday=164, clone3=435, fsopen=430, quotactl=179,
-        io_uring_setup=425, iopl=172, syslog=103, mknod=133),
+        iopl=172, syslog=103),
     "aarch64": dict(mount=40, umount2=39, unshare=97, setns=268, pivot_root=41, chroot=51, ptrace=117, bpf=280,
         perf_event_open=241, userfaultfd=282, keyctl=219, add_key=217, request_key=218, init_module=105, kexec_load=104,
         open_by_handle_at=265, reboot=142, swapon=224, acct=89, settimeofday=170, clone3=435, fsopen=430, quotactl=60,
-        io_uring_setup=425, syslog=116, mknodat=33),
+        syslog=116),
 }[os.uname().machine]`
 
 /** What a function finds in its pod, and what it can do to the kernel and to the agent. */
@@ -42,8 +42,8 @@ return "%s, /etc/rexec: %s" % (found, attempt(os.listdir, "/etc/rexec"))`,
     tried: "the agent's process: in /proc, as the peer of its socket, as a target of signals and ptrace",
     must: 'there are no processes but those of the own container',
     code: `
-commands = [open(path).read().replace("\\0", " ")[:40] for path in glob.glob("/proc/[0-9]*/cmdline")]
-strangers = [each for each in commands if each and "python" not in each]
+programs = [open(path).read().split("\\0")[0] for path in glob.glob("/proc/[0-9]*/cmdline")]
+strangers = [each for each in programs if each and not os.path.basename(each).startswith("python")]
 peer = struct.unpack("3i", agent().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 return "%s, peer %d, first process: %s" % (strangers, peer, "python" in open("/proc/1/cmdline").read())`,
     held: /^\[\], peer 0, first process: True$/,

@@ -69,6 +69,7 @@ t.test('its settings are what an agent takes, with what was approved', async (t)
     indexUrl: 'https://pypi.test/simple',
     trustedHosts: ['pypi.test'],
     concurrency: 3,
+    fileBytes: 4 * 1024 ** 3,
     idleSeconds: 100,
     lifetimeSeconds: 200,
     drainSeconds: 9,
@@ -88,4 +89,17 @@ t.test("without an index of the admin's it is the installer's own", async (t) =>
 t.test('the environment of the user is no part of it', async (t) => {
   const { secret } = secretOf({ env: { A: 'value-of-the-user' } })
   t.notMatch(JSON.stringify(secret), 'value-of-the-user')
+})
+
+t.test('the largest file is what the profile says, else all of its disk', async (t) => {
+  const bytesOf = (pod: object) => {
+    const server = approvedServer({}, { profile: { pod } })
+    const job = { metadata: { name: 'rexec-default', uid: '7f1c0a3e-0000-4000-8000-000000000000' } }
+    const settings = kubernetesSettings()
+    const secret = buildSecret(server, { namespace, settings, job, credential: CREDENTIAL, brokers })
+    return JSON.parse(secret.stringData!['settings.json']!).fileBytes
+  }
+  t.equal(bytesOf({ ephemeralStorage: '1.5Gi' }), 1.5 * 1024 ** 3)
+  t.equal(bytesOf({ ephemeralStorage: '1Gi', fileSize: '10Gi' }), 10 * 1024 ** 3)
+  t.equal(bytesOf({ ephemeralStorage: '1000' }), 1024 ** 2, 'less would stop the agent')
 })
