@@ -28,6 +28,7 @@ const MINE = `${SERVERS}/${ALICES_SERVER}`
 export const pathAttacks: WireAttack[] = [
   ...targets('server_not_found', ['GET', 'DELETE'], {
     "reach alice's server by its name": MINE,
+    "reach alice's server by a whole URL": `http://rexec.test${MINE}`,
     "reach alice's server by its Job": `${SERVERS}/rexec-${ALICES_SERVER}`,
     "reach alice's server by her namespace": `${SERVERS}/${namespaceOf('alice')}`,
     "reach alice's server by her name": `${SERVERS}/alice`,
@@ -97,6 +98,7 @@ export const pathAttacks: WireAttack[] = [
     'read a file through the docs by backslashes': `${PREFIX}/docs/static/..%5c..%5cpackage.json`,
     'read an absolute file through the docs': `${PREFIX}/docs/static//etc/passwd`,
     'name another host': 'http://evil.example/etc/passwd',
+    'be passed on to the API server': 'https://kubernetes.default.svc/api/v1/secrets',
   }),
   ...targets('method_not_allowed', ['PUT', 'PATCH', 'OPTIONS', 'TRACE'], {
     'use another method on a server': MINE,

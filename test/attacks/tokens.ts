@@ -1,6 +1,6 @@
 import type { WireAttack } from './attack.ts'
 import { publicPart, signed, signedByRsa, signedWithPublicKey, spliced, unsigned } from './forge.ts'
-import { API, type Known, message, PREFIX, tokenOf } from './known.ts'
+import { ALICES_SERVER, API, type Known, message, PREFIX, tokenOf } from './known.ts'
 
 type Make = (known: Known) => string
 
@@ -274,6 +274,12 @@ export const tokenAttacks: WireAttack[] = [
         body: JSON.stringify({ lifetimeSeconds: 10_000_000 }),
       }),
     answers: 'body_invalid',
+  },
+  {
+    tries: "get a token for alice's server",
+    send: () =>
+      message({ method: 'POST', target: `${API}/tokens`, body: JSON.stringify({ server: ALICES_SERVER }) }),
+    answers: 'server_not_found',
   },
   {
     tries: 'get a token for another user',
