@@ -44,7 +44,9 @@ export class Inquiry {
         calls.length > 0;
         calls = this.#router.serverless(user)
       ) {
-        await this.#ask(user, calls[0]!.token)
+        // What a token for one server tells is nothing about the calls to another.
+        for (const [server, { token }] of new Map(calls.map((call) => [call.serverName, call])))
+          await this.#ask(user, server, token)
         await setTimeout(this.#pause, undefined, { signal: this.#stopped.signal })
       }
     } catch (error) {
@@ -54,11 +56,12 @@ export class Inquiry {
     }
   }
 
-  async #ask(user: User, token: Buffer): Promise<void> {
+  async #ask(user: User, server: string | undefined, token: Buffer): Promise<void> {
     try {
       const review = await this.#identify(token.toString())
       if (review.user !== user.name) throw new RexecError('token_invalid')
-      for (const call of this.#router.serverless(user)) this.#judge(call, review)
+      for (const call of this.#router.serverless(user))
+        if (call.serverName === server) this.#judge(call, review)
     } catch (error) {
       // A verdict about the token ends the calls that came with it; without an answer they go on waiting.
       if (!(error instanceof RexecError)) throw error

@@ -133,6 +133,25 @@ t.test('without a connected server the proxy says what a call can expect (C3, C4
   t.equal(asked.length, 5)
 })
 
+t.test('what the proxy says of one server ends no call to another', async (t) => {
+  const asked = new Set<string>()
+  const answers: Record<string, TokenReview> = {}
+  const { server, client, token } = await startBroker(t, {}, async (bearer) => {
+    asked.add(bearer)
+    return answers[bearer]!
+  })
+  const bearers = { a: await token('alice', 'a'), b: await token('alice', 'b') }
+  answers[bearers.a] = { user: 'alice', servers: [{ name: 'a', phase: 'installing', message: '' }] }
+  answers[bearers.b] = { user: 'alice', servers: [{ name: 'b', phase: 'failed', message: 'Why.' }] }
+  const [first, second] = [await client(), await client()]
+  first.send('', bearers.a, 'f', '1')
+  second.send('', bearers.b, 'f', '2')
+  t.match((await nextError(t, second, 'server_failed')).message, 'Why.')
+  const a = await server('alice', { name: 'a' })
+  t.equal((await a.texts())[3], '1', 'the other call has gone on waiting')
+  t.same(asked, new Set(Object.values(bearers)))
+})
+
 t.test('a server that connects while a call waits is given it, and no more is asked', async (t) => {
   const { identify, asked } = proxy([{ name: 'default', phase: 'pending', message: 'soon' }])
   const { client, token, server } = await startBroker(t, {}, identify)
