@@ -105,7 +105,8 @@ export function quotaDetail(message: string): string | undefined {
   const lacking = /failed quota: (.*)/s.exec(message)?.[1]
   if (lacking) return sentenceOf(`The quota ${lacking}`)
   const [, quota, requested, used, limited] =
-    /exceeded quota: (\S+), requested: (.*), used: (.*), limited: (.*)/s.exec(message) ?? []
+    // No part holds a colon: so it takes time in proportion to the text, which others may have written.
+    /exceeded quota: ([^\s:]+), requested: ([^:]*), used: ([^:]*), limited: ([^:]*)/.exec(message) ?? []
   if (!quota) return undefined
   const [before, limits] = [amounts(used!), amounts(limited!)]
   const lines = Object.entries(amounts(requested!)).map(

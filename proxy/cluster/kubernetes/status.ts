@@ -136,13 +136,16 @@ function replicas(observed: Observed, bounds: Bounds): ReplicaState[] {
   const count = replicaCount(job)
   const newest = newestPods(observed.pods)
   const over = { failed: indexes(job.status?.failedIndexes), stopped: indexes(job.status?.completedIndexes) }
+  // Once for all that have no pod: who may write Jobs and events in a namespace can make many of both.
+  let missing: ReplicaState | undefined
   return Array.from({ length: count }, (_, index) => {
     const pod = newest.get(index)
     if (pod) return replicaState(pod, now, bounds)
     if (over.failed(index))
       return failed({ code: 'server_failed', detail: 'Its pod has failed and is gone.' })
     if (over.stopped(index)) return { phase: 'stopped', message: 'It has ended.' }
-    return withoutPod(observed, bounds)
+    missing ??= withoutPod(observed, bounds)
+    return missing
   })
 }
 

@@ -157,3 +157,10 @@ t.test('what a quota lacks, in plain words', async (t) => {
   )
   t.equal(quotaDetail('something else'), undefined)
 })
+
+t.test('a text that is made to take long: somebody writes an event of his own', async (t) => {
+  const text = 'exceeded quota: a, requested: '.repeat(60) + ', used: '.repeat(5000)
+  const begin = performance.now()
+  t.equal(quotaDetail(text), undefined)
+  t.ok(performance.now() - begin < 100)
+})

@@ -354,3 +354,24 @@ t.test('a Job that is not of our making costs no more than ours', async (t) => {
     t.ok(at(observed).phase, `${completions} replicas`)
   }
 })
+
+t.test('a Job of a user who wants a look at it to take long', async (t) => {
+  const { job, events, now } = structuredClone(recorded('quota'))
+  job.spec!.completions = 1e9
+  const date = (ago: number) => new Date(now - ago)
+  const message = 'exceeded quota: a, requested: '.repeat(60) + ', used: '.repeat(280)
+  const many = Array.from({ length: 500 }, (_, i) => ({
+    ...events[0]!,
+    message,
+    first: date(i),
+    last: date(i),
+  }))
+  const pod = structuredClone(recorded('ready').pods[0]!)
+  pod.status!.phase = 'Succeeded'
+  pod.metadata!.annotations!['batch.kubernetes.io/job-completion-index'] = '7777'
+  const begin = performance.now()
+  judge({ job, pods: Array(10_000).fill(pod), events: many, now }, bounds)
+  t.ok(performance.now() - begin < 500, `${performance.now() - begin} ms`)
+  const { phase } = judge({ job: recorded('ready').job, pods: [pod], events: [], now }, bounds)
+  t.equal(phase, 'pending', 'a pod that counts for no replica')
+})
