@@ -5,7 +5,7 @@ import { networkPolicy } from './network-policy.ts'
 import { createOwnObjects } from './own-object.ts'
 import { copyOf, readPullSecrets } from './pull-secrets.ts'
 import { onceCounted } from './quota.ts'
-import type { KubernetesSettings } from './settings.ts'
+import { type KubernetesSettings, MAX_PULL_SECRETS, SECRET_NAME } from './settings.ts'
 
 /** What every namespace gets beside its labels, at each launch (docs/admin/namespaces.md). */
 export interface Baseline {
@@ -23,12 +23,17 @@ export function createBaseline(api: Api, settings: KubernetesSettings, brokers: 
   /** Namespaces without copies that an earlier process made: the settings of this one do not change. */
   const cleared = new Set<string>()
 
-  /** The account knows which secrets were copied; there is no right to list secrets. */
+  /**
+   * The account knows which secrets were copied; there is no right to list secrets. A user may be able to write names
+   * there as well, so no more is asked for than could be ours.
+   */
   async function clearPullSecrets(namespace: string): Promise<void> {
     if (cleared.has(namespace)) return
     const found = await own.find(account(namespace, settings))
     const old = found?.imagePullSecrets?.flatMap(({ name }) => name ?? []) ?? []
-    const unwanted = old.filter((name) => !imagePullSecrets.includes(name))
+    const unwanted = [...new Set(old)]
+      .filter((name) => SECRET_NAME.test(name) && !imagePullSecrets.includes(name))
+      .slice(0, MAX_PULL_SECRETS)
     await Promise.all(unwanted.map((name) => own.remove(copyOf(name, namespace, instance))))
     cleared.add(namespace)
   }

@@ -3,6 +3,8 @@ import { QUANTITY } from '../../security-model/quantity.ts'
 
 const closed = { additionalProperties: false }
 const section = { ...closed, default: {} }
+export const SECRET_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/
+export const MAX_PULL_SECRETS = 16
 const LABEL = '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'
 const seconds = (fallback: number, minimum: number, maximum: number, description: string) =>
   Type.Integer({ minimum, maximum, default: fallback, description })
@@ -146,8 +148,9 @@ export const KubernetesSettings = Type.Object(
       },
       section,
     ),
-    imagePullSecrets: Type.Array(Type.String({ pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$' }), {
+    imagePullSecrets: Type.Array(Type.String({ pattern: SECRET_NAME.source }), {
       default: [],
+      maxItems: MAX_PULL_SECRETS,
       description: 'Secrets in releaseNamespace that are copied into each namespace, to pull images with.',
     }),
     packageIndex: Type.Object(

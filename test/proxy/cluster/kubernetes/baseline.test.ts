@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import type { Api } from '../../../../proxy/cluster/kubernetes/api.ts'
 import { createBaseline } from '../../../../proxy/cluster/kubernetes/baseline.ts'
 import { createNamespaces } from '../../../../proxy/cluster/kubernetes/namespace.ts'
 import { networkPolicy } from '../../../../proxy/cluster/kubernetes/network-policy.ts'
@@ -175,5 +176,27 @@ t.test('what each namespace gets', { skip: await apiServerMissing() }, async (t)
       message: /a Secret "pull" that rexec has not made/,
     })
     t.same((await read(name, 'secret', 'pull')).data, { a: 'Yg==' })
+  })
+
+  t.test('a user writes names of secrets into the account, to keep the proxy busy', async (t) => {
+    const name = await applyTo(t, 'frank')
+    const many = Array.from({ length: 2000 }, (_, index) => ({ name: `x${index}` }))
+    const tricks = ['', '..', '../../kube-system/secrets/x', 'a?b', 'A'].map((trick) => ({ name: trick }))
+    await patch(name, 'serviceaccount', 'rexec', { imagePullSecrets: [...tricks, ...many] })
+    const asked: string[] = []
+    const api = testApi(t, server.kubeconfig)
+    const watched: Api = {
+      ...api,
+      patch: (object, change) => {
+        if (object.kind === 'Secret') asked.push(object.metadata!.name!)
+        return api.patch(object, change)
+      },
+    }
+    await createBaseline(watched, kubernetesSettings(), BROKERS).apply(name)
+    t.ok(asked.length > 0 && asked.length <= 16, `${asked.length} secrets asked for`)
+    t.same(
+      asked.filter((secret) => !/^x\d+$/.test(secret)),
+      [],
+    )
   })
 })
