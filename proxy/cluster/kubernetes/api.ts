@@ -21,7 +21,7 @@ import type { KubernetesSettings } from './settings.ts'
 
 /** The server ends a watch after this time, and the next one begins where it ended. */
 const WATCH_SECONDS = 300
-/** The API server sends a bookmark every minute, so a watch without a word for longer than that is dead. */
+/** The API server sends a bookmark every minute, but none of events: one that is silent for longer is begun anew. */
 const WATCH_IDLE_MS = 90_000
 /** Functions may print for ever without a newline. */
 const MAX_LOG_LINE = 65_536

@@ -2,7 +2,7 @@ import type { RequestOptions } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeConfig } from '@kubernetes/client-node'
-import { Agent, type Dispatcher } from 'undici'
+import { Agent, type Dispatcher, errors } from 'undici'
 import { Histogram, type Registry } from '../../../common/metrics.ts'
 import { ApiError, type Refusal } from './api-error.ts'
 
@@ -34,7 +34,7 @@ export interface Answer {
 export interface StreamOptions {
   /** How it is counted: watch, log. */
   verb: string
-  /** Between two pieces; 0 means no limit, for the beginning neither. */
+  /** Between two pieces: a stream that is silent for longer ends. 0 means no limit, for the beginning neither. */
   idleMs: number
   signal: AbortSignal
   /** Called when the API server has accepted the request; the first piece may be long in coming. */
@@ -165,7 +165,8 @@ export function openConnection(load: () => KubeConfig, seconds: number, registry
         onOpen?.()
         for await (const piece of body) yield piece
       } catch (error) {
-        if (!signal.aborted) throw asApiError(error)
+        // Silence is no error: either nothing has happened, or the next request shows what has.
+        if (!signal.aborted && !(error instanceof errors.BodyTimeoutError)) throw asApiError(error)
       }
     },
 

@@ -58,8 +58,9 @@ function endedState(pod: V1Pod, phase: 'Failed' | 'Succeeded'): ReplicaState {
   const last = lastWord(agent)
   if (last?.phase === 'failed') return last
   if (phase === 'Succeeded') return last ?? { phase: 'stopped', message: 'It has ended.' }
+  // Of an agent that waits to be started again the kubelet does not know how it ends; how it ended before tells more.
   const agentReason = [agent?.state?.terminated, agent?.lastState?.terminated]
-    .map((end) => end && agentEnd(end, pod))
+    .map((end) => end && end.reason !== 'ContainerStatusUnknown' && agentEnd(end, pod))
     .find(Boolean)
   if (agentReason && !last) return failed(agentReason)
   const message = plainSentence(pod.status?.message || 'Its pod has failed', 500)
@@ -98,11 +99,16 @@ function unplaced(pod: V1Pod, now: number, bounds: Bounds): ReplicaState | undef
   return patience(reason, { phase: 'pending', message: reason.detail }, until, now)
 }
 
-/** On a node, but a container of it does not run yet. */
+/** On a node, but a container of it does not run yet, or the agent not any more. */
 function waiting(pod: V1Pod, now: number, bounds: Bounds): ReplicaState | undefined {
   const [agent, worker] = [statusOf(pod, AGENT), statusOf(pod, WORKER)]
-  if (worker?.state?.running) return undefined
   const agentStarted = agent?.state?.running?.startedAt
+  const crash = agent?.lastState?.terminated
+  if (crash && !agentStarted) {
+    const reason = agentEnd(crash, pod) ?? restarting
+    return agent.restartCount < MAX_RESTARTS ? { phase: 'starting', message: reason.detail } : failed(reason)
+  }
+  if (worker?.state?.running) return undefined
   for (const [who, since] of [
     [AGENT, pod.status?.startTime],
     [WORKER, agentStarted],
@@ -114,11 +120,6 @@ function waiting(pod: V1Pod, now: number, bounds: Bounds): ReplicaState | undefi
     if ('final' in trouble && trouble.final) return failed(trouble)
     const until = time(since ?? pod.status?.startTime) + bounds.imagePullSeconds * 1000
     return patience(trouble, { phase: 'starting', message: trouble.detail }, until, now)
-  }
-  const crash = agent?.lastState?.terminated
-  if (crash && !agentStarted) {
-    const reason = agentEnd(crash, pod) ?? restarting
-    return agent.restartCount < MAX_RESTARTS ? { phase: 'starting', message: reason.detail } : failed(reason)
   }
   if (!agentStarted) return { phase: 'starting', message: 'Its containers are being created.' }
   return { phase: 'starting', message: `Pulling the image ${plain(imageOf(pod, WORKER), 300)}.` }

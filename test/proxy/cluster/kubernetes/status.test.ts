@@ -375,3 +375,34 @@ t.test('a Job of a user who wants a look at it to take long', async (t) => {
   const { phase } = judge({ job: recorded('ready').job, pods: [pod], events: [], now }, bounds)
   t.equal(phase, 'pending', 'a pod that counts for no replica')
 })
+
+t.test('an agent that crashes beside a worker that waits for it', async (t) => {
+  const crash = { exitCode: 1, reason: 'Error', message: 'no such setting' }
+  const said = 'The agent beside the worker ended with exit code 1. Its last words: "no such setting".'
+  const unknown = { exitCode: 137, reason: 'ContainerStatusUnknown', message: 'could not be located' }
+  const observed = (agent: object, worker: object, status = {}) => {
+    const { pods, ...rest } = recorded('agent-crash')
+    const [pod] = pods
+    const initContainerStatuses = [{ name: 'agent', lastState: { terminated: crash }, ...agent }]
+    const containerStatuses = [{ name: 'worker', ...worker }]
+    return {
+      ...rest,
+      pods: [{ ...pod!, status: { ...pod!.status, ...status, initContainerStatuses, containerStatuses } }],
+    } as Observed
+  }
+  const waiting = { state: { waiting: { reason: 'CrashLoopBackOff' } } }
+  const running = { state: { running: { startedAt: new Date(0) } } }
+  t.match(at(observed({ ...waiting, restartCount: 1 }, running)), { phase: 'starting', message: said })
+  t.match(at(observed({ ...waiting, restartCount: 3 }, running)), { phase: 'failed', code: 'server_failed' })
+  t.match(
+    at(
+      observed(
+        { state: { terminated: unknown } },
+        { state: { terminated: { exitCode: 1 } } },
+        { phase: 'Failed' },
+      ),
+    ),
+    { phase: 'failed', message: new RegExp(`^${said}`) },
+    'how it ended, not that nobody saw it end once more',
+  )
+})
