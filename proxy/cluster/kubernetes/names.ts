@@ -15,6 +15,8 @@ export const DESCRIPTION = 'rexec.dev/description'
 export const VERDICT = 'rexec.dev/verdict'
 /** Annotation of namespaces: since when (ISO 8601) no authenticator has known the owner. */
 export const VANISHED_SINCE = 'rexec.dev/vanished-since'
+/** Annotation of pods, by the Job controller: which replica it is. */
+export const COMPLETION_INDEX = 'batch.kubernetes.io/job-completion-index'
 
 export const MANAGER = 'rexec'
 /** Name of the service account, NetworkPolicy, ResourceQuota and LimitRange in each namespace. */
@@ -39,6 +41,18 @@ export function selectorOf(labels: Record<string, string>): string {
 /** 160 bits of SHA-256 of the exact name, as a label value. */
 export function ownerHash(user: string): string {
   return createHash('sha256').update(user).digest('hex').slice(0, 40)
+}
+
+/** From here on half of all numbers that Kubernetes takes, far from those of a node's own users. */
+const FIRST_USER_ID = 2 ** 30
+
+/**
+ * Of all processes of this user's pods. The kernel counts some things for a user id across all pods of a node (inotify
+ * instances, pages of pipes, pending signals), so a common one would let a user take them from everybody. Should two users
+ * ever get the same, they share those counts and nothing else.
+ */
+export function userId(user: string): number {
+  return FIRST_USER_ID + (createHash('sha256').update(user).digest().readUInt32BE(0) % FIRST_USER_ID)
 }
 
 /** Of the Job and its Secret. A server's name is unique in its namespace, so the API server refuses a second one. */

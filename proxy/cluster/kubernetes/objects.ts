@@ -1,4 +1,16 @@
 import type { V1ContainerStatus, V1Job, V1Namespace, V1ObjectMeta, V1Pod } from '@kubernetes/client-node'
+import {
+  AGENT,
+  COMPLETION_INDEX,
+  DESCRIPTION,
+  INSTANCE,
+  MANAGED_BY,
+  OWNER,
+  OWNER_HASH,
+  VANISHED_SINCE,
+  VERDICT,
+  WORKER,
+} from './names.ts'
 
 /**
  * What is kept of the objects that are watched: the fields that something here reads, so that thousands of Jobs cost
@@ -8,8 +20,14 @@ import type { V1ContainerStatus, V1Job, V1Namespace, V1ObjectMeta, V1Pod } from 
 
 /** Texts of Kubernetes are cut to this many characters; a termination message has 4096 bytes at most. */
 const MAX_TEXT = 4096
-/** Only annotations and labels of these prefixes are kept: our own, and those of the Job controller. */
-const KEPT = /^(rexec\.dev\/|app\.kubernetes\.io\/(managed-by|instance)$|batch\.kubernetes\.io\/)/
+/** Requests and limits of a container; ours have four at most. */
+const MAX_RESOURCES = 8
+/** Labels and annotations that are read: any other name can be written any number of times. */
+const LABELS = [MANAGED_BY, INSTANCE, OWNER_HASH]
+const JOB_ANNOTATIONS = [OWNER, DESCRIPTION, VERDICT]
+const POD_ANNOTATIONS = [COMPLETION_INDEX]
+const NAMESPACE_ANNOTATIONS = [OWNER, VANISHED_SINCE]
+const CONTAINERS: readonly string[] = [AGENT, WORKER]
 const CONDITIONS = ['PodScheduled', 'Ready', 'DisruptionTarget']
 
 /** A warning about a Job, such as that its pods cannot be created. */
@@ -37,7 +55,7 @@ export function keptJob(job: V1Job): V1Job {
   const { suspend, parallelism, completions, activeDeadlineSeconds, template } = job.spec ?? {}
   const { conditions, startTime, completionTime, ...counts } = job.status ?? {}
   return {
-    metadata: keptMetadata(job.metadata),
+    metadata: keptMetadata(job.metadata, JOB_ANNOTATIONS),
     spec: {
       suspend,
       parallelism,
@@ -62,7 +80,7 @@ export function keptPod(pod: V1Pod): V1Pod {
   const { containerStatuses, initContainerStatuses } = pod.status ?? {}
   const owner = pod.metadata?.ownerReferences?.find(({ controller }) => controller)
   return {
-    metadata: { ...keptMetadata(pod.metadata), ...(owner && { ownerReferences: [owner] }) },
+    metadata: { ...keptMetadata(pod.metadata, POD_ANNOTATIONS), ...(owner && { ownerReferences: [owner] }) },
     spec: { nodeName: pod.spec?.nodeName, ...keptContainers(pod.spec) },
     status: {
       phase,
@@ -70,14 +88,15 @@ export function keptPod(pod: V1Pod): V1Pod {
       message: cut(message),
       startTime: date(startTime),
       conditions: conditions?.filter(({ type }) => CONDITIONS.includes(type)).map(keptCondition),
-      containerStatuses: containerStatuses?.map(keptContainerStatus),
-      initContainerStatuses: initContainerStatuses?.map(keptContainerStatus),
+      containerStatuses: containerStatuses?.filter(isOurs).map(keptContainerStatus),
+      initContainerStatuses: initContainerStatuses?.filter(isOurs).map(keptContainerStatus),
     },
   }
 }
 
 export function keptNamespace(namespace: V1Namespace): V1Namespace {
-  return { metadata: keptMetadata(namespace.metadata), status: { phase: namespace.status?.phase } }
+  const metadata = keptMetadata(namespace.metadata, NAMESPACE_ANNOTATIONS)
+  return { metadata, status: { phase: namespace.status?.phase } }
 }
 
 /** Undefined for events that say nothing about the start of a server. */
@@ -95,7 +114,7 @@ export function keptEvent(event: RawEvent): JobEvent | undefined {
   }
 }
 
-function keptMetadata(metadata: V1ObjectMeta = {}): V1ObjectMeta {
+function keptMetadata(metadata: V1ObjectMeta = {}, keptAnnotations: readonly string[]): V1ObjectMeta {
   const { name, namespace, uid, resourceVersion, labels, annotations } = metadata
   return {
     name,
@@ -104,20 +123,36 @@ function keptMetadata(metadata: V1ObjectMeta = {}): V1ObjectMeta {
     resourceVersion,
     creationTimestamp: date(metadata.creationTimestamp),
     deletionTimestamp: date(metadata.deletionTimestamp),
-    labels: keptTexts(labels),
-    annotations: keptTexts(annotations),
+    labels: keptTexts(labels, LABELS),
+    annotations: keptTexts(annotations, keptAnnotations),
   }
 }
 
-function keptTexts(texts: Record<string, string> = {}): Record<string, string> {
-  return Object.fromEntries(Object.entries(texts).filter(([name]) => KEPT.test(name)))
+function keptTexts(texts: Record<string, string> = {}, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.filter((name) => Object.hasOwn(texts, name)).map((name) => [name, texts[name]!]),
+  )
 }
 
 type PodSpec = Pick<NonNullable<V1Pod['spec']>, 'containers' | 'initContainers'>
 
 function keptContainers(spec: PodSpec | undefined): PodSpec {
-  const kept = ({ name, image, resources }: PodSpec['containers'][number]) => ({ name, image, resources })
-  return { containers: spec?.containers?.map(kept) ?? [], initContainers: spec?.initContainers?.map(kept) }
+  const kept = ({ name, image, resources = {} }: PodSpec['containers'][number]) => {
+    const { requests, limits } = resources
+    return { name, image: cut(image), resources: { requests: first(requests), limits: first(limits) } }
+  }
+  return {
+    containers: spec?.containers?.filter(isOurs).map(kept) ?? [],
+    initContainers: spec?.initContainers?.filter(isOurs).map(kept),
+  }
+}
+
+function isOurs({ name }: { name: string }): boolean {
+  return CONTAINERS.includes(name)
+}
+
+function first(amounts: Record<string, string> | undefined): Record<string, string> | undefined {
+  return amounts && Object.fromEntries(Object.entries(amounts).slice(0, MAX_RESOURCES))
 }
 
 type Condition = {
@@ -137,7 +172,7 @@ function keptContainerStatus(status: V1ContainerStatus): V1ContainerStatus {
   // `imageID` is required by the type and read by nobody.
   return {
     name,
-    image,
+    image: cut(image)!,
     imageID: '',
     ready,
     restartCount,

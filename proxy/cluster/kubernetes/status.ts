@@ -3,7 +3,7 @@ import { type ErrorCode, sentence } from '../../../common/errors.ts'
 import type { Phase, ServerStatus } from '../../pipeline.ts'
 import { knownCode } from '../agent-state.ts'
 import { readDescription } from './description.ts'
-import { DESCRIPTION, objectName, VERDICT } from './names.ts'
+import { COMPLETION_INDEX, DESCRIPTION, objectName, VERDICT } from './names.ts'
 import type { JobEvent } from './objects.ts'
 import { plain, plainSentence } from './plain.ts'
 import { refusal } from './reasons.ts'
@@ -153,7 +153,7 @@ function replicas(observed: Observed, bounds: Bounds): ReplicaState[] {
 export function newestPods(pods: readonly V1Pod[]): Map<number, V1Pod> {
   const newest = new Map<number, V1Pod>()
   for (const pod of pods) {
-    const index = Number(pod.metadata?.annotations?.['batch.kubernetes.io/job-completion-index'] ?? 0)
+    const index = Number(pod.metadata?.annotations?.[COMPLETION_INDEX] ?? 0)
     const other = newest.get(index)
     const later = time(pod.metadata?.creationTimestamp) - time(other?.metadata?.creationTimestamp)
     if (!other || later > 0 || (later === 0 && isAlive(pod))) newest.set(index, pod)

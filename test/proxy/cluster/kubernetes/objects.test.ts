@@ -11,13 +11,23 @@ t.test('nobody fills the memory by what may be written on an object', async (t) 
     uid: 'u',
     resourceVersion: '7',
     labels: { 'rexec.dev/server': 'a', other: big },
-    annotations: { 'rexec.dev/owner': 'alice', 'example.org/note': big },
+    annotations: {
+      'rexec.dev/owner': 'alice',
+      'rexec.dev/nothing-of-ours': big,
+      'batch.kubernetes.io/job-completion-index': '3',
+      'example.org/note': big,
+    },
     managedFields: [{ manager: big }],
   }
   const container = { name: 'worker', image: 'i', env: [{ name: 'X', value: big }], command: [big] }
   const terminated = { exitCode: 1, message: big }
   const conditions = [{ type: 'Ready', status: 'False', message: big }]
-  const spec = { containers: [container], nodeName: 'node1', volumes: [{ name: big }] }
+  const resources = {
+    requests: Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`x.y/${i}`, '1'])),
+  }
+  const others = Array.from({ length: 100 }, (_, i) => ({ ...container, name: `${i}`, resources }))
+  const containers = [{ ...container, resources }, ...others]
+  const spec = { containers, nodeName: 'node1', volumes: [{ name: big }] }
   const status = {
     conditions,
     message: big,
@@ -28,7 +38,10 @@ t.test('nobody fills the memory by what may be written on an object', async (t) 
   const size = (object: object) => JSON.stringify(object).length
   const pod = keptPod({ metadata, spec, status })
   t.ok(size(pod) < 14_000, `${size(pod)} characters of a pod`)
-  t.match(pod, { metadata: { annotations: { 'rexec.dev/owner': 'alice' } }, spec: { nodeName: 'node1' } })
+  t.match(pod, {
+    metadata: { annotations: { 'batch.kubernetes.io/job-completion-index': '3' } },
+    spec: { nodeName: 'node1' },
+  })
   const job = keptJob({ metadata, spec: { template: { spec } } })
   t.ok(size(job) < 1000, `${size(job)} characters of a Job`)
   t.ok(size(keptNamespace({ metadata })) < 1000)
