@@ -11,6 +11,8 @@ import type { ServerStore } from './store.ts'
 const MAX_PAST = 10_000
 /** Characters of a line at most. */
 const MAX_LINE = 16_384
+/** Replicas whose logs one request reads: whoever may make pods in a namespace can make any number for a Job. */
+const MAX_REPLICAS = 100
 /** Milliseconds before a log that broke off is asked for again. */
 const RETRY = 1000
 
@@ -104,15 +106,23 @@ export class ContainerLog {
   }
 }
 
-/** Of all containers of the pods that count; labelled with the number of the replica when there is more than one. */
+/** The pods that count, by the index of their replica: the first ones, for each log that is read is a connection. */
+export function podsToRead(job: V1Job, pods: readonly V1Pod[]): [index: number, pod: V1Pod][] {
+  const newest = newestPods(pods)
+  const count = Math.min(job.spec?.completions ?? 1, MAX_REPLICAS)
+  return Array.from({ length: count }, (_, index) => index).flatMap((index) => {
+    const pod = newest.get(index)
+    return pod ? [[index, pod] as [number, V1Pod]] : []
+  })
+}
+
+/** Their containers; labelled with the number of the replica when there is more than one. */
 export function containersOf(job: V1Job, pods: readonly V1Pod[]) {
   const many = (job.spec?.completions ?? 1) > 1
-  return [...newestPods(pods)]
-    .sort(([a], [b]) => a - b)
-    .flatMap(([index, pod]) => {
-      const label = many ? `${index + 1} ` : ''
-      return [AGENT, WORKER].map((container) => ({ job, pod, container, label }))
-    })
+  return podsToRead(job, pods).flatMap(([index, pod]) => {
+    const label = many ? `${index + 1} ` : ''
+    return [AGENT, WORKER].map((container) => ({ job, pod, container, label }))
+  })
 }
 
 /** The pod is gone, or the container has not started. */

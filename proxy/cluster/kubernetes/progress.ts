@@ -3,11 +3,11 @@ import type { ServerStatus } from '../../pipeline.ts'
 import { readStateLine } from '../agent-state.ts'
 import { Changes } from '../changes.ts'
 import type { Api } from './api.ts'
+import { podsToRead } from './container-log.ts'
 import type { ServerPlace } from './logs.ts'
 import { AGENT } from './names.ts'
 import { pause } from './pause.ts'
 import { plain } from './plain.ts'
-import { newestPods } from './status.ts'
 import type { ServerStore } from './store.ts'
 
 /** Lines of an agent's log in which its last word about its state is looked for. */
@@ -95,7 +95,7 @@ function listen(
   }
 
   const job = store.job(namespace, name)
-  const pods = job ? newestPods(store.pods(job)).values() : []
-  for (const pod of pods) void follow(pod.metadata!.name!)
+  const pods = job ? podsToRead(job, store.pods(job)) : []
+  for (const [, pod] of pods) void follow(pod.metadata!.name!)
   return said
 }
