@@ -78,6 +78,14 @@ export const PodSettings = Type.Object(
       default: 'IfNotPresent',
       description: "When the image of the worker is pulled. (The agent's image has a setting of its own.)",
     }),
+    userId: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2147483647,
+        description:
+          'User and group id of all processes, for claims whose files belong to it. Without it each user has one of the own, so that nobody uses up what the kernel counts by user id.',
+      }),
+    ),
     volumes: Type.Array(Volume, { default: [], maxItems: 32, description: 'Claims to mount.' }),
     labels: Type.Record(KEY, LABEL_VALUE, {
       ...closed,

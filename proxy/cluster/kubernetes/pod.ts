@@ -1,12 +1,10 @@
 import type { V1PodSpec, V1PodTemplateSpec, V1Toleration } from '@kubernetes/client-node'
 import type { ApprovedServer } from '../../security-model/approve.ts'
 import { agentContainer, workerContainer } from './containers.ts'
-import { BASELINE } from './names.ts'
+import { BASELINE, userId } from './names.ts'
 import type { KubernetesSettings } from './settings.ts'
 import { podVolumes } from './volumes.ts'
 
-/** Of user and group in all containers; the images need not know it. */
-const ID = 1000
 /** Beyond drainSeconds: for agent and worker to end once no call runs. */
 const GRACE_MARGIN_SECONDS = 15
 /** After this time on a node that does not answer a pod is given up; Kubernetes' own default is 300. */
@@ -24,6 +22,8 @@ export function buildPod(
   labels: Record<string, string>,
 ): V1PodTemplateSpec {
   const { pod } = server
+  // Of user and group in all containers; the images need not know it.
+  const id = pod.userId ?? userId(server.user)
   const metadata = { labels: { ...pod.labels, ...labels }, annotations: { ...pod.annotations } }
   const spec: V1PodSpec = {
     // A native sidecar: it is there before the worker starts and ends after it.
@@ -42,9 +42,9 @@ export function buildPod(
     shareProcessNamespace: false,
     securityContext: {
       runAsNonRoot: true,
-      runAsUser: ID,
-      runAsGroup: ID,
-      fsGroup: ID,
+      runAsUser: id,
+      runAsGroup: id,
+      fsGroup: id,
       fsGroupChangePolicy: 'OnRootMismatch',
       seccompProfile: { type: 'RuntimeDefault' },
     },

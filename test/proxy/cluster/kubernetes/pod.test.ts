@@ -1,6 +1,7 @@
 import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
 import t from 'tap'
 import { buildJob } from '../../../../proxy/cluster/kubernetes/job.ts'
+import { userId } from '../../../../proxy/cluster/kubernetes/names.ts'
 import type { ServerRequest } from '../../../../proxy/pipeline.ts'
 import type { ApprovedServer } from '../../../../proxy/security-model/approve.ts'
 import { IMAGES, someRequest } from '../../../attacks/random.ts'
@@ -73,9 +74,9 @@ t.test('a pod as it goes to the API server', async (t) => {
     shareProcessNamespace: false,
     securityContext: {
       runAsNonRoot: true,
-      runAsUser: 1000,
-      runAsGroup: 1000,
-      fsGroup: 1000,
+      runAsUser: userId('alice'),
+      runAsGroup: userId('alice'),
+      fsGroup: userId('alice'),
       fsGroupChangePolicy: 'OnRootMismatch',
       seccompProfile: { type: 'RuntimeDefault' },
     },
@@ -254,4 +255,9 @@ t.test('whatever a hostile request gets approved, its pod keeps every invariant'
     if (found.length > 0) t.same(found, [], JSON.stringify(request))
   }
   t.ok(built > ROUNDS / 10, `${built} pods built`)
+})
+
+t.test('a profile can say which user id the files of its claims belong to', async (t) => {
+  const { securityContext } = podOf(approvedServer({}, { profile: { pod: { userId: 1000 } } }))
+  t.match(securityContext, { runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000 })
 })
