@@ -53,15 +53,16 @@ export function createOwners(api: Api, settings: Settings, shared: Shared): Owne
 
 type Source = Omit<Owners, 'ownerOf' | 'proven'> & { get(name: string): V1Namespace | undefined }
 
-/** Mode made: all namespaces with our labels. */
-function watched(api: Api, { instance }: Settings, shared: Shared): Source {
+/** Mode made: all namespaces with our prefix and labels. */
+function watched(api: Api, { instance, namespaces: { prefix } }: Settings, shared: Shared): Source {
   const informer = new Informer<V1Namespace, V1Namespace>({
     ...shared,
     resource: 'namespaces',
     path: '/api/v1/namespaces',
     labelSelector: selectorOf(ownLabels(instance)),
     list: (page) => api.core.listNamespace(page),
-    keep: keptNamespace,
+    keep: (namespace) =>
+      namespace.metadata?.name?.startsWith(prefix) ? keptNamespace(namespace) : undefined,
     onChange: () => undefined,
   })
   return {

@@ -25,7 +25,8 @@ const Namespaces = Type.Object(
     prefix: Type.String({
       pattern: '^(?!kube-)[a-z]([-a-z0-9]{0,18}[a-z0-9])?-$',
       default: 'rexec-',
-      description: 'What the names of made namespaces begin with.',
+      description:
+        'What the names of made namespaces begin with. After a change nothing is known any more of those with the old one.',
     }),
     given: Type.Record(Type.String(), Type.String({ pattern: LABEL }), {
       default: {},

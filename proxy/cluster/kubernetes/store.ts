@@ -1,4 +1,4 @@
-import type { CoreV1Event, V1Job, V1Namespace, V1Pod } from '@kubernetes/client-node'
+import type { CoreV1Event, V1Job, V1Namespace, V1ObjectMeta, V1Pod } from '@kubernetes/client-node'
 import type { Logger } from '../../../common/logger.ts'
 import { Gauge, type Registry } from '../../../common/metrics.ts'
 import type { Namespace, ServerStatus } from '../../pipeline.ts'
@@ -56,7 +56,7 @@ export interface ServerStore {
   changedAnywhere(signal: AbortSignal): Promise<void>
   /** All servers whose namespace has an owner. */
   all(): Iterable<KnownServer>
-  /** All Jobs of this installation, wherever they are. */
+  /** All Jobs of this installation, also where the namespace has no owner. */
   jobs(): Iterable<V1Job>
   /** Since when changes are not heard of (milliseconds since the epoch); undefined while all is well. */
   deafSince(): number | undefined
@@ -78,6 +78,9 @@ export function createServerStore(
   const { namespaces } = settings
   const given = namespaces.mode === 'given' ? [...new Set(Object.values(namespaces.given))] : undefined
   const waiting = createWaiting()
+  /** No label makes a server of what is where no user's namespace can be: it costs nothing, however much there is. */
+  const isElsewhere = ({ metadata }: { metadata?: V1ObjectMeta }) =>
+    given === undefined && metadata?.namespace?.startsWith(namespaces.prefix) !== true
   const shared = { api, logger, now, onChange: waiting.wake, onHealth: waiting.wakeAll }
   const own = {
     ...shared,
@@ -94,7 +97,7 @@ export function createServerStore(
       namespace === undefined
         ? api.batch.listJobForAllNamespaces(page)
         : api.batch.listNamespacedJob({ namespace, ...page }),
-    keep: keptJob,
+    keep: (job) => (isElsewhere(job) ? undefined : keptJob(job)),
   }))
   const pods = new Watches<V1Pod, V1Pod>(given, (namespace) => ({
     ...own,
@@ -105,7 +108,7 @@ export function createServerStore(
       namespace === undefined
         ? api.core.listPodForAllNamespaces(page)
         : api.core.listNamespacedPod({ namespace, ...page }),
-    keep: keptPod,
+    keep: (pod) => (isElsewhere(pod) ? undefined : keptPod(pod)),
   }))
   const events = new Watches<CoreV1Event, JobEvent>(given, (namespace) => ({
     ...own,
@@ -118,7 +121,7 @@ export function createServerStore(
       namespace === undefined
         ? api.core.listEventForAllNamespaces(page)
         : api.core.listNamespacedEvent({ namespace, ...page }),
-    keep: keptEvent,
+    keep: (event) => (isElsewhere(event) ? undefined : keptEvent(event)),
     maxPerNamespace: MAX_EVENTS,
   }))
   const owners = createOwners(api, settings, shared)

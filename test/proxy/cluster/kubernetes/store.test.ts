@@ -143,14 +143,17 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
     const other = { ...ours, 'app.kubernetes.io/instance': 'other' }
     await apply([
       namespace('rexec-bob', 'bob'),
-      namespace('squatted', 'bob', {}),
-      namespace('not-ours', 'bob', other),
+      namespace('rexec-squatted', 'bob', {}),
+      namespace('rexec-not-ours', 'bob', other),
       {
-        ...namespace('forged', 'bob'),
-        metadata: { ...namespace('forged', 'mallory').metadata, annotations: { [OWNER]: 'bob' } },
+        ...namespace('rexec-forged', 'bob'),
+        metadata: { ...namespace('rexec-forged', 'mallory').metadata, annotations: { [OWNER]: 'bob' } },
       },
     ])
-    const places = ['rexec-bob', 'squatted', 'not-ours', 'forged']
+    // All as it should be, but for the name.
+    await apply(namespace('elsewhere', 'bob'))
+    await apply([server('elsewhere', 'own', 'bob'), server('elsewhere', 'too', 'bob')])
+    const places = ['rexec-bob', 'rexec-squatted', 'rexec-not-ours', 'rexec-forged']
     for (const place of places) {
       await apply([
         server(place, 'own', 'bob'),
@@ -163,17 +166,19 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
       metadata: { ...server('rexec-bob', 'x', 'bob').metadata, name: 'x' },
     })
     await store.ready
-    await until(store, 'forged', () => [...store.jobs()].length === 2 * places.length + 1)
+    await until(store, 'rexec-forged', () => [...store.jobs()].length === 2 * places.length + 1)
     t.same(
       store.list('rexec-bob', 'bob').map(({ name }) => name),
       ['own'],
     )
     t.same(store.list('rexec-bob', 'carol'), [], 'a Job that names another user')
     t.equal(store.get('rexec-bob', 'bob', 'of-other'), undefined, 'of another installation')
-    for (const place of ['squatted', 'not-ours', 'forged']) {
+    for (const place of ['rexec-squatted', 'rexec-not-ours', 'rexec-forged']) {
       t.same(store.list(place, 'bob'), [], place)
       t.equal(store.ownerOf(place), undefined, place)
     }
+    t.equal(store.ownerOf('elsewhere'), undefined, 'without our prefix')
+    t.same(store.list('elsewhere', 'bob'), [])
     t.same(
       [...store.all()].map(({ status }) => status.name),
       ['own'],
@@ -181,7 +186,7 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
 
     store.proven({ name: 'rexec-new', owner: 'dave' })
     t.equal(store.ownerOf('rexec-new'), 'dave', 'until the watch tells')
-    await kubectl('delete', 'namespace', ...places, '--wait=false')
+    await kubectl('delete', 'namespace', 'elsewhere', ...places, '--wait=false')
   })
 
   t.test('what was just written is seen at once, and never older than what is known', async (t) => {
@@ -236,20 +241,20 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
       const { api, store: first } = openStore(t, kubernetes.kubeconfig)
       await first.ready
       const names = Array.from({ length: 55 }, (_, index) => `s${index}`)
-      const places = Array.from({ length: 20 }, (_, index) => `many-${index}`)
+      const places = Array.from({ length: 20 }, (_, index) => `rexec-many-${index}`)
       await apply(places.map((place) => namespace(place, place)))
       const jobs = places.flatMap((place) => names.map((name) => server(place, name, place)))
       while (jobs.length > 0) await Promise.all(jobs.splice(0, 100).map((job) => api.create(job)))
-      const isOne = ({ metadata }: V1Job) => metadata!.namespace!.startsWith('many-')
-      await until(first, 'many-19', () => [...first.jobs()].filter(isOne).length === 1100)
+      const isOne = ({ metadata }: V1Job) => metadata!.namespace!.startsWith('rexec-many-')
+      await until(first, 'rexec-many-19', () => [...first.jobs()].filter(isOne).length === 1100)
       const start = performance.now()
       const { store, registry } = openStore(t, kubernetes.kubeconfig)
       await store.ready
       t.comment(`read after ${(performance.now() - start).toFixed(0)} ms`)
-      t.equal([...store.all()].filter(({ status }) => status.user.startsWith('many-')).length, 1100)
+      t.equal([...store.all()].filter(({ status }) => status.user.startsWith('rexec-many-')).length, 1100)
       t.same(
         store
-          .list('many-7', 'many-7')
+          .list('rexec-many-7', 'rexec-many-7')
           .map(({ name }) => name)
           .sort(),
         names.toSorted(),
@@ -259,9 +264,9 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
         .catch(() => '')
       t.notMatch(metrics, /verb="list",resource="jobs",code="4/)
       const before = performance.now()
-      for (let time = 0; time < 1000; time += 1) store.list('many-7', 'many-7')
+      for (let time = 0; time < 1000; time += 1) store.list('rexec-many-7', 'rexec-many-7')
       t.comment(`a list of 55 servers takes ${(performance.now() - before).toFixed(0)} µs`)
-      t.match(store.list('many-7', 'many-8'), [])
+      t.match(store.list('rexec-many-7', 'rexec-many-8'), [])
       await kubectl('delete', 'namespace', '-l', 'app.kubernetes.io/instance=rexec', '--wait=false')
     },
   )
