@@ -1,7 +1,7 @@
 import type { KubernetesObject, V1ListMeta } from '@kubernetes/client-node'
 import type { Logger } from '../../../common/logger.ts'
 import type { Api } from './api.ts'
-import { ApiError, isGone } from './api-error.ts'
+import { ApiError, isGone, isNoRight } from './api-error.ts'
 import { pause } from './pause.ts'
 
 /** Objects of one page of a list. */
@@ -225,7 +225,8 @@ export class Informer<Raw extends KubernetesObject, Kept extends KubernetesObjec
     // That a version is forgotten is ordinary.
     if (this.#told === 'trouble' || isGone(error)) return
     this.#told = 'trouble'
-    logger.warn({ err: error }, `${this.#what} cannot be watched; trying again until they can`)
+    const hint = isNoRight(error) ? ': the service account lacks this right, see helm/rbac' : ''
+    logger.warn({ err: error }, `${this.#what} cannot be watched${hint}; trying again until they can`)
     onHealth()
   }
 }

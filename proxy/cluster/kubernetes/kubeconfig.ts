@@ -20,7 +20,7 @@ export function loadConfig(file: string | undefined, root: string): KubeConfig {
   if (cluster.proxyUrl) throw new SettingsError(['cluster.kubernetes.kubeconfig: proxy-url is not supported'])
   if (!URL.canParse(cluster.server) || (file === undefined && !existsSync(cluster.caFile!))) {
     throw new SettingsError([
-      'cluster.kubernetes.kubeconfig: required outside a pod; a pod needs a service account with its token',
+      'cluster.kubernetes.kubeconfig: required outside a pod (docs/admin/kubernetes-by-hand.md); a pod needs a service account with its token',
     ])
   }
   return config
