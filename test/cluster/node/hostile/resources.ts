@@ -44,6 +44,19 @@ return "opened: " + outcome`,
     held: /^opened: (done|EMFILE|ENFILE|ENOBUFS|ENOMEM)$/,
   },
   {
+    tried: 'inotify, of which the kernel has so many for a user id of the node: all of them, for 6 s',
+    must: 'counted for the own user id, or the own pod',
+    code: `
+libc = ctypes.CDLL(None, use_errno=True)
+held = []
+while len(held) < 5000:
+    held.append(libc.inotify_init1(0))
+    if held[-1] < 0: break
+time.sleep(6)
+return "%s after %d" % (errno.errorcode.get(ctypes.get_errno()), len(held))`,
+    held: /^EMFILE/,
+  },
+  {
     tried: 'all cores, by more processes than there are, for 10 s',
     must: 'held to the cores that the server asked for',
     code: `
