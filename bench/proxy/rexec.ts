@@ -21,6 +21,8 @@ export interface Timed {
   kubernetes: number
   kubernetesCalls: number
   identity: number
+  /** CPU time of rexec's main thread while it waited for neither. */
+  cpu: number
 }
 
 export interface RexecProxy {
@@ -146,14 +148,16 @@ function readOutput(child: Child): { listening: Promise<string>; memory(): Promi
 
 /** Reads the header that timing.ts writes. */
 function timesOf({ headers, milliseconds }: Answer): Timed {
-  const [, kubernetes, calls, identity] =
-    /^kubernetes;dur=([\d.]+);desc="(\d+)", identity;dur=([\d.]+)/.exec(String(headers['server-timing'])) ??
-    []
+  const [, kubernetes, calls, identity, cpu] =
+    /^kubernetes;dur=([\d.]+);desc="(\d+)", identity;dur=([\d.]+);desc="\d+", cpu;dur=([\d.]+)$/.exec(
+      String(headers['server-timing']),
+    ) ?? []
   if (kubernetes === undefined) throw new Error('The proxy runs without bench/proxy/timing.ts.')
   return {
     total: milliseconds,
     kubernetes: Number(kubernetes),
     kubernetesCalls: Number(calls),
     identity: Number(identity),
+    cpu: Number(cpu),
   }
 }

@@ -36,7 +36,7 @@ export interface SubmitCase {
   /** rexec's submits per second to those of each other. */
   ratios: Record<Exclude<Name, 'rexec'>, Summary>
   /** Milliseconds of rexec's submits, over all rounds. */
-  parts: Record<'kubernetes' | 'identity' | 'own', { p50: number; p99: number }>
+  parts: Record<'kubernetes' | 'identity' | 'own' | 'ownCpu', { p50: number; p99: number }>
   kubernetesCalls: number
 }
 
@@ -135,6 +135,7 @@ function summary(
       kubernetes: percentiles(timed.map(({ kubernetes }) => kubernetes)),
       identity: percentiles(timed.map(({ identity }) => identity)),
       own: percentiles(timed.map(({ total, kubernetes, identity }) => total - kubernetes - identity)),
+      ownCpu: percentiles(timed.map(({ cpu }) => cpu)),
     },
     kubernetesCalls: percentiles(timed.map((times) => times.kubernetesCalls)).p50,
   }
@@ -167,11 +168,13 @@ export function submitTable({ cases }: SubmitResult): string {
   )
   const parts = table(
     ["a submit's time in rexec, ms", 'at once', 'p50', 'p99'],
-    cases.flatMap(({ concurrency, parts: { kubernetes, identity, own }, kubernetesCalls }) =>
+    cases.flatMap(({ concurrency, parts: { kubernetes, identity, own, ownCpu }, kubernetesCalls }) =>
       Object.entries({
         [`Kubernetes (${kubernetesCalls} calls)`]: kubernetes,
         'identity service': identity,
         [`our own (aim at 1: p99 ≤ ${AIM_ADDED_P99_MS})`]: own,
+        // Of one submit only where there is one at a time.
+        ...(concurrency === 1 && { 'of it CPU': ownCpu }),
       }).map(([name, { p50, p99 }]) => [name, String(concurrency), figure(p50), figure(p99)]),
     ),
   )
