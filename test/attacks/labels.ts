@@ -100,7 +100,7 @@ function games(cases: Record<string, Game>): PlantedAttack[] {
 }
 
 const hidden = { GET: 'server_not_found', DELETE: 'server_not_found', list: '200' }
-const taken = { ...hidden, POST: 'server_differs' }
+const taken = { ...hidden, POST: 'namespace_not_ready' }
 const described = (text: string): Game => ({
   plant: (server) => [job({ server, annotations: { [DESCRIPTION]: text } })],
   answers: { GET: '200', list: '200' },

@@ -37,11 +37,11 @@ export function createLaunch(
     const found = await api.batch.readNamespacedJob({ name: name!, namespace: namespace! })
     const { metadata } = found
     const ours = Object.entries(labels!).every(([label, value]) => metadata?.labels?.[label] === value)
+    // No server: it is not listed and cannot be stopped here.
+    if (!ours || metadata?.annotations?.[OWNER] !== annotations![OWNER]) throw notOurs(job)
     const digest = (text: string | undefined) => readDescription(text)?.digest
     const same = digest(metadata?.annotations?.[DESCRIPTION]) === digest(annotations![DESCRIPTION])
-    if (!ours || metadata?.annotations?.[OWNER] !== annotations![OWNER] || !same) {
-      throw new RexecError('server_differs')
-    }
+    if (!same) throw new RexecError('server_differs')
     if (metadata?.deletionTimestamp) throw new RexecError('server_stopping')
     return found
   }

@@ -84,7 +84,8 @@ t.test('a start', { skip: await apiServerMissing() }, async (t) => {
     const before = (await read<V1Job>('job', namespace)).metadata
     const approved = approvedServer({}, { user: user('carol') })
     await t.rejects(launchWith(api)(namespace, approved, { credential: CREDENTIAL }), {
-      code: 'server_differs',
+      code: 'namespace_not_ready',
+      message: /It holds a Job "rexec-default" that rexec has not made and that must go first/,
     })
     const after = (await read<V1Job>('job', namespace)).metadata
     t.same([after!.uid, after!.generation], [before!.uid, before!.generation], 'untouched')
