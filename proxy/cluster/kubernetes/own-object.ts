@@ -94,7 +94,7 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
 function surplus(actual: unknown, wanted: unknown): Record<string, unknown> | undefined {
   if (!isMap(actual) || !isMap(wanted)) return undefined
   const entries = Object.entries(actual)
-    .map(([key, value]) => [key, key in wanted ? surplus(value, wanted[key]) : null] as const)
+    .map(([key, value]) => [key, Object.hasOwn(wanted, key) ? surplus(value, wanted[key]) : null] as const)
     .filter(([, value]) => value !== undefined)
   return entries.length > 0 ? Object.fromEntries(entries) : undefined
 }
