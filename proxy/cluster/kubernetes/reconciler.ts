@@ -18,6 +18,8 @@ import { createVanishing, type Knows } from './vanished.ts'
  */
 const PAUSE_MS = 1000
 const PAUSE_FACTOR = 10
+/** What the API server refuses for one object is not asked for again before this time, unless the object has changed. */
+const REFUSED_MS = 600_000
 /** Servers looked at in one turn of the event loop. */
 const AT_ONCE = 50
 
@@ -50,6 +52,8 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   const { whenUserVanishes, mode } = settings.namespaces
   const vanishing = createVanishing(api, settings, knows, now)
   const closing = new AbortController()
+  /** When it was: for a user can have Jobs of another shape than the admission policies let this account write. */
+  const refused = new WeakMap<V1Job | V1Namespace, number>()
   const acts = new Counter({
     name: 'rexec_reconciler_acts_total',
     help: 'What was done without being asked for',
@@ -63,8 +67,13 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   })
 
   /** Undefined when it was not done. @throws ApiError when the API server is not well: then nothing else is tried */
-  async function attempt<T>(about: object, work: () => Promise<T>): Promise<T | undefined> {
+  async function attempt<T>(
+    object: V1Job | V1Namespace,
+    about: object,
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
     closing.signal.throwIfAborted()
+    if (now() < (refused.get(object) ?? Number.NEGATIVE_INFINITY) + REFUSED_MS) return undefined
     try {
       return await work()
     } catch (error) {
@@ -72,6 +81,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       if (isNotFound(error) || isConflict(error)) return undefined
       // What the API server refuses it may refuse for this object alone.
       if (!(error instanceof ApiError && (error.status === 403 || error.status === 422))) throw error
+      refused.set(object, now())
       failures.inc()
       logger.warn({ err: error, ...about }, 'the reconciler may not do this')
       return undefined
@@ -79,14 +89,14 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   /** Leaves a line of audit when it was this process that did it. */
-  async function doing(act: Act, work: () => Promise<object>): Promise<void> {
-    if (!(await attempt(act, work))) return
+  async function doing(object: V1Job | V1Namespace, act: Act, work: () => Promise<object>): Promise<void> {
+    if (!(await attempt(object, act, work))) return
     acts.inc({ action: act.action })
     logger.info({ audit: { ...act, actor: 'rexec', outcome: 'done' } }, 'audit')
   }
 
   const end = (job: V1Job, user: string, verdict: Verdict) =>
-    doing({ action: 'server.fail', user, server: serverName(job), reason: verdict.code }, async () => {
+    doing(job, { action: 'server.fail', user, server: serverName(job), reason: verdict.code }, async () => {
       const { name, namespace, uid, resourceVersion } = job.metadata!
       const annotations = { [VERDICT]: JSON.stringify(verdict) }
       const ended = await api.patch<V1Job>(
@@ -99,7 +109,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     })
 
   const remove = (job: V1Job, act: Act) =>
-    doing(act, () =>
+    doing(job, act, () =>
       api.batch.deleteNamespacedJob({
         name: job.metadata!.name!,
         namespace: job.metadata!.namespace!,
@@ -127,7 +137,8 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       // Whose it is, is not sure: hands off.
       if (owner === undefined || namespace.metadata!.deletionTimestamp) continue
       const about = { namespace: name, user: owner }
-      if (await attempt(about, () => vanishing.hasVanished(namespace, owner))) await leave(namespace, owner)
+      if (await attempt(namespace, about, () => vanishing.hasVanished(namespace, owner)))
+        await leave(namespace, owner)
     }
   }
 
@@ -139,7 +150,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       await remove(job, { action: 'server.stop', user, server: server.name, reason: 'vanished' })
     }
     if (mode !== 'made' || whenUserVanishes !== 'delete') return
-    await doing({ action: 'namespace.delete', user, reason: 'vanished' }, () =>
+    await doing(namespace, { action: 'namespace.delete', user, reason: 'vanished' }, () =>
       api.core.deleteNamespace({ name, body: deletionOf(namespace) }),
     )
   }

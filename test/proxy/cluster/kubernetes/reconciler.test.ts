@@ -259,6 +259,13 @@ t.test('the reconciler', { skip }, async (t) => {
     t.match(audit(), [{ user: 'bob', action: 'server.clear' }])
     t.ok((await metric('rexec_reconciler_failures_total')) >= 1)
     t.match(log.text(), /the reconciler may not do this.*alice|alice.*the reconciler may not do this/)
+    const failures = () => metric('rexec_reconciler_failures_total')
+    const once = await failures()
+    for (let again = 0; again < 3; again++) await reconciler.pass()
+    t.equal(await failures(), once, 'asked for no more, so that no Job of a user fills the log')
+    clock.ahead += 601_000
+    await reconciler.pass()
+    t.ok((await failures()) > once, 'until there may be new rights')
   })
 
   t.test('an API server that is away is no reason to give up', async (t) => {
