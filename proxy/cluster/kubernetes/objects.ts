@@ -114,6 +114,26 @@ export function keptEvent(event: RawEvent): JobEvent | undefined {
   }
 }
 
+/** That the kubelet has evicted a pod. It says so in the pod's own status only if the pod ends with a failure. */
+export interface Eviction {
+  metadata: V1ObjectMeta
+  /** Of the pod. */
+  pod: string
+  message: string
+}
+
+/** Undefined for events that are about something else. */
+export function keptEviction(event: RawEvent): Eviction | undefined {
+  const { metadata, involvedObject, reason, message } = event
+  if (involvedObject.kind !== 'Pod' || !involvedObject.uid || reason !== 'Evicted') return undefined
+  const { name, namespace, uid, resourceVersion } = metadata
+  return {
+    metadata: { name, namespace, uid, resourceVersion },
+    pod: involvedObject.uid,
+    message: cut(message) ?? '',
+  }
+}
+
 function keptMetadata(metadata: V1ObjectMeta = {}, keptAnnotations: readonly string[]): V1ObjectMeta {
   const { name, namespace, uid, resourceVersion, labels, annotations } = metadata
   return {

@@ -191,8 +191,9 @@ const OVERUSES: [pattern: RegExp, plain: string][] = [
 
 function overuse(message: string): string {
   const [pattern, text] = OVERUSES.find(([known]) => known.test(message)) ?? []
+  const said = pattern ? message.replace(pattern, text!) : message || 'Its node ran low on something'
   return plainSentence(
-    pattern ? message.replace(pattern, text!) : message || 'Its node ran low on something',
+    said.replace(/\b\d{4,}\b/g, (number) => bytes(amount(number))),
     700,
   )
 }

@@ -3,9 +3,9 @@ import type { Logger } from '../../../common/logger.ts'
 import { Gauge, type Registry } from '../../../common/metrics.ts'
 import type { Namespace, ServerStatus } from '../../pipeline.ts'
 import type { Api } from './api.ts'
-import type { Watched } from './informer.ts'
+import type { Page, Watched } from './informer.ts'
 import { OWNER, objectName, ownLabels, selectorOf } from './names.ts'
-import { type JobEvent, keptEvent, keptJob, keptPod } from './objects.ts'
+import { type Eviction, type JobEvent, keptEvent, keptEviction, keptJob, keptPod } from './objects.ts'
 import { createOwners } from './owners.ts'
 import type { KubernetesSettings } from './settings.ts'
 import { type Judgement, judge, toServerStatus, type Verdict } from './status.ts'
@@ -110,22 +110,31 @@ export function createServerStore(
         : api.core.listNamespacedPod({ namespace, ...page }),
     keep: (pod) => (isElsewhere(pod) ? undefined : keptPod(pod)),
   }))
-  const events = new Watches<CoreV1Event, JobEvent>(given, (namespace) => ({
+  const ofEvents = (namespace: string | undefined, about: string) => ({
     ...own,
     labelSelector: undefined,
     resource: 'events',
     namespace,
     path: pathOf('/api/v1', namespace, 'events'),
-    fieldSelector: 'involvedObject.kind=Job,type=Warning,reason=FailedCreate',
-    list: (page) =>
+    fieldSelector: about,
+    list: (page: Page) =>
       namespace === undefined
         ? api.core.listEventForAllNamespaces(page)
         : api.core.listNamespacedEvent({ namespace, ...page }),
-    keep: (event) => (isElsewhere(event) ? undefined : keptEvent(event)),
     maxPerNamespace: MAX_EVENTS,
+  })
+  const events = new Watches<CoreV1Event, JobEvent>(given, (namespace) => ({
+    ...ofEvents(namespace, 'involvedObject.kind=Job,type=Warning,reason=FailedCreate'),
+    keep: (event) => (isElsewhere(event) ? undefined : keptEvent(event)),
+  }))
+  const evictions = new Watches<CoreV1Event, Eviction>(given, (namespace) => ({
+    ...ofEvents(namespace, 'involvedObject.kind=Pod,type=Warning,reason=Evicted'),
+    keep: (event) => (isElsewhere(event) ? undefined : keptEviction(event)),
   }))
   const owners = createOwners(api, settings, shared)
-  const informers = [jobs, pods, events, owners].flatMap((source): Watched[] => [...source.informers])
+  const informers = [jobs, pods, events, evictions, owners].flatMap((source): Watched[] => [
+    ...source.informers,
+  ])
   new Gauge({
     name: 'rexec_kubernetes_watches',
     help: 'Watches of the API server, by whether changes are heard of',
@@ -142,7 +151,7 @@ export function createServerStore(
 
   /** No time passes where changes are not heard of: what seems late may have happened unheard. */
   function timeIn(namespace: string): number {
-    const deaf = [jobs, pods, events].flatMap((watches) => watches.deafSince(namespace) ?? [])
+    const deaf = [jobs, pods, events, evictions].flatMap((watches) => watches.deafSince(namespace) ?? [])
     return Math.min(now(), ...deaf)
   }
 
@@ -154,7 +163,19 @@ export function createServerStore(
   }
 
   const podsOf = ({ metadata }: V1Job): V1Pod[] =>
-    pods.in(metadata!.namespace!).filter((pod) => pod.metadata?.ownerReferences?.[0]?.uid === metadata!.uid)
+    pods
+      .in(metadata!.namespace!)
+      .filter((pod) => pod.metadata?.ownerReferences?.[0]?.uid === metadata!.uid)
+      .map(withEviction)
+
+  /** As its status says it of a pod that has failed. */
+  function withEviction(pod: V1Pod): V1Pod {
+    const { namespace = '', uid } = pod.metadata ?? {}
+    const eviction = pod.status?.reason ? undefined : evictions.in(namespace).find((one) => one.pod === uid)
+    return eviction
+      ? { ...pod, status: { ...pod.status, reason: 'Evicted', message: eviction.message } }
+      : pod
+  }
 
   const eventsOf = ({ metadata }: V1Job): JobEvent[] =>
     events.in(metadata!.namespace!).filter(({ job }) => job === metadata!.uid)
@@ -216,7 +237,7 @@ export function createServerStore(
     jobs: () => jobs.all(),
     deafSince,
     async close() {
-      for (const source of [jobs, pods, events, owners]) source.close()
+      for (const source of [jobs, pods, events, evictions, owners]) source.close()
       waiting.wakeAll()
     },
   }

@@ -1,6 +1,12 @@
 import type { V1Job } from '@kubernetes/client-node'
 import t from 'tap'
-import { keptEvent, keptJob, keptNamespace, keptPod } from '../../../../proxy/cluster/kubernetes/objects.ts'
+import {
+  keptEvent,
+  keptEviction,
+  keptJob,
+  keptNamespace,
+  keptPod,
+} from '../../../../proxy/cluster/kubernetes/objects.ts'
 
 const big = 'x'.repeat(100_000)
 
@@ -72,4 +78,12 @@ t.test('of events only those count that say why a pod of a Job was not created',
   })
   t.match(keptEvent({ ...event, eventTime: last }), { first: new Date(last), last: new Date(last) })
   t.match(keptEvent(event), { first: new Date(0) })
+})
+
+t.test('of events about pods only that one was evicted', async (t) => {
+  const metadata = { name: 'e', namespace: 'n', uid: 'u', resourceVersion: '7' }
+  const event = { metadata, involvedObject: { kind: 'Pod', uid: 'p' }, reason: 'Evicted', message: 'm' }
+  t.same(keptEviction(event), { metadata, pod: 'p', message: 'm' })
+  t.equal(keptEviction({ ...event, reason: 'Killing' }), undefined)
+  t.equal(keptEviction({ ...event, involvedObject: { kind: 'Node', uid: 'p' } }), undefined)
 })

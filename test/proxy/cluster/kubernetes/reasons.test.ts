@@ -77,6 +77,10 @@ t.test('what took a pod away', async (t) => {
   const disrupted = (reason: string, message = '') =>
     ended({ conditions: [{ type: 'DisruptionTarget', status: 'True', reason, message }] })
   const evicted = (message: string) => ended({ phase: 'Failed', reason: 'Evicted', message })?.detail
+  t.equal(
+    evicted('Usage of EmptyDir volume "tmp" exceeds the limit "104857600". '),
+    'Its volume "tmp" held more than its limit of 100Mi.',
+  )
   t.match(disrupted('PreemptionByScheduler'), {
     code: 'evicted',
     detail: /node node7 for a pod of higher priority/,
