@@ -23,6 +23,8 @@ interface Options {
   profiles?: object[]
   /** Beside what reaches the cluster and its images. */
   kubernetes?: { network?: object; [section: string]: unknown }
+  /** Settings of the broker. */
+  broker?: object
 }
 
 /**
@@ -32,7 +34,7 @@ interface Options {
 export async function startKubernetesService(
   t: Test,
   cluster: NodeCluster,
-  { profiles, kubernetes = {} }: Options = {},
+  { profiles, kubernetes = {}, broker = {} }: Options = {},
 ): Promise<KubernetesService> {
   await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: RELEASE } })
   for (const file of ['service-account', 'cluster', 'admission-policy', 'token-review']) {
@@ -41,6 +43,7 @@ export async function startKubernetesService(
   const { hostname } = new URL(cluster.indexUrl)
   const service = await startSeparateService(t, {
     host: cluster.hostAddress,
+    broker,
     proxy: {
       identity: {
         authenticators: ['static'],

@@ -138,11 +138,11 @@ t.test('the unmodified client calls servers in pods', { skip }, async (t) => {
     await service.api('bob', '/servers/pair', { method: 'DELETE' })
   })
 
-  await t.test('the requirements choose the Python', async (t) => {
-    const version = '3.13'
-    const interpreter = (await clientPythons())[version]
-    if (!interpreter)
-      return t.skip(`no Python ${version} on this machine: install it, or let pyenv or uv do so`)
+  const version = '3.13'
+  const interpreter = (await clientPythons())[version] ?? ''
+  const noPython =
+    !interpreter && `no Python ${version} on this machine: install it, or let pyenv or uv do so`
+  await t.test('the requirements choose the Python', { skip: noPython }, async (t) => {
     const carol = openNotebook(t, await clientOn(version, interpreter), service.as('bob'), client)
     t.match(await carol.run('set_environment(PYTHON)'), { status: 200 })
     const running = await carol.run('remote_func(lambda: __import__("sys").version_info[:2])()')

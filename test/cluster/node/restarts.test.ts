@@ -1,0 +1,154 @@
+import { connect } from 'node:net'
+import t, { type Test } from 'tap'
+import { SERVER } from '../../../proxy/cluster/kubernetes/names.ts'
+import type { ServerStatus } from '../../../proxy/pipeline.ts'
+import { client, findClient } from '../../support/clients.ts'
+import { startKubernetesService } from '../../support/kubernetes-service.ts'
+import { openNotebook } from '../../support/notebook.ts'
+import { nodeClusterMissing, startNodeCluster } from './node.ts'
+
+const { python, skip } = await findClient(client)
+const missing = await nodeClusterMissing()
+
+/** `stay` goes on until another call, `let_go`, lets it end. */
+const FUNCTIONS = `
+  import threading
+
+  @remote_func
+  def stay():
+      import os, time
+      print("it runs", flush=True)
+      while not os.path.exists("/tmp/go"):
+          time.sleep(0.05)
+      os.remove("/tmp/go")
+      return os.getpid()
+
+  @remote_func
+  def let_go():
+      open("/tmp/go", "w").close()
+
+  answers = []
+  def begin():
+      thread = threading.Thread(target=lambda: answers.append(stay()))
+      thread.start()
+      return thread
+`
+
+t.test('what happens in the middle of a call', { skip: skip || missing || false }, async (t) => {
+  const cluster = await startNodeCluster(t)
+  const service = await startKubernetesService(t, cluster, {
+    kubernetes: { drainSeconds: 1 },
+    broker: { drainSeconds: 1 },
+  })
+  const alice = openNotebook(t, python, service.as('alice'), client)
+  await alice.run(FUNCTIONS)
+  await alice.run('set_environment(PYTHON)')
+  t.equal(await alice.run('remote_func(lambda: 42)()'), 42)
+  let calls = 0
+  /** Resolves when the next of the calls that stay runs. */
+  async function untilItRuns(): Promise<void> {
+    calls += 1
+    await alice.stdout.until(new RegExp(`(it runs\\n.*){${calls}}`, 's'))
+  }
+
+  async function begin(): Promise<void> {
+    await alice.run('thread = begin()')
+    await untilItRuns()
+  }
+
+  async function assertGoesOn(t: Test): Promise<void> {
+    await alice.run('let_go()')
+    t.type(await alice.run('thread.join(); answers.pop()'), 'number', 'the call has gone on, and returns')
+  }
+
+  const pod = () =>
+    cluster.kubectl('get', 'pods', '--all-namespaces', `--selector=${SERVER}`, '--output=jsonpath={..uid}')
+  const status = () => service.api<ServerStatus>('alice', '/servers/default')
+  const post = (name: string) =>
+    fetch(`${service.url}/api/v1/servers`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${service.as('alice').token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name, python: before.status.python }),
+    })
+  while ((await status()).phase !== 'ready') continue
+  const before = { pod: await pod(), status: await status() }
+
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await t.test(`the proxy is ended by ${signal}, and started again`, async (t) => {
+      await begin()
+      await service.parts.proxy.stop(signal)
+      await service.parts.proxy.start()
+      while ((await fetch(`${service.url}/readyz`)).status !== 200);
+      t.same(await status(), before.status, 'it knows the server as before')
+      t.match(await alice.run('set_environment(PYTHON)'), { status: 200, Status: /exists/ })
+      t.equal(await pod(), before.pod, 'there is no second one')
+      await assertGoesOn(t)
+    })
+  }
+
+  await t.test('the broker is stopped, and started again', async (t) => {
+    const call = alice.raises('stay()')
+    await untilItRuns()
+    await service.parts.broker.stop()
+    t.match(
+      await call,
+      { name: 'RuntimeError', message: /\[broker_stopping\]/ },
+      'the call says why it ended',
+    )
+    await service.parts.broker.start()
+    t.equal(await alice.run('remote_func(lambda: 42)()'), 42, 'the server has come back by itself')
+    t.same(await status(), before.status)
+    t.equal(await pod(), before.pod)
+  })
+
+  const mine = cluster.given && 'not on a given cluster'
+
+  await t.test('the kubelet is restarted', { skip: mine }, async (t) => {
+    await begin()
+    await cluster.restartKubelet()
+    await assertGoesOn(t)
+    t.equal(await alice.run('remote_func(lambda: 42)()'), 42)
+    t.equal(await pod(), before.pod)
+    t.match(await status(), { phase: 'ready' })
+  })
+
+  await t.test('the API server is restarted', { skip: mine }, async (t) => {
+    await begin()
+    const restarted = cluster.restartApi()
+    while (await answers(cluster.url));
+    t.same(await status(), before.status, 'the proxy goes on telling what it knows')
+    const refused = await post('other')
+    t.match(await refused.json(), { status: 503 }, 'but starts nothing')
+    t.ok(Number(refused.headers.get('retry-after')) > 0)
+    await assertGoesOn(t)
+    await restarted
+    let started = await post('other')
+    while (started.status === 503) started = await post('other')
+    t.equal(started.status, 201, 'until it can again')
+    t.equal((await service.api<{ servers: object[] }>('alice', '/servers')).servers.length, 2)
+    await service.api('alice', '/servers/other', { method: 'DELETE' })
+    t.equal(await pod(), before.pod)
+  })
+
+  await t.test('the server is deleted', async (t) => {
+    const call = alice.raises('stay()')
+    await untilItRuns()
+    const since = Date.now()
+    const deleted = service.api('alice', '/servers/default', { method: 'DELETE' })
+    t.match(await call, { name: 'RuntimeError', message: /\[server_stopping\]/ })
+    t.comment(`${Date.now() - since} ms until the call ends`)
+    await deleted
+    t.match(await alice.raises('stay()'), { message: /\[no_server\]/ })
+    t.equal(await pod(), '', 'nothing is left of it')
+  })
+})
+
+/** Whether anything listens there. */
+function answers(url: string): Promise<boolean> {
+  const { hostname: host, port } = new URL(url)
+  return new Promise((resolve) => {
+    const socket = connect({ host, port: Number(port) })
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+    socket.on('connect', () => socket.destroy())
+  })
+}
