@@ -34,6 +34,8 @@ export class Agent {
   #links: BrokerLink[] = []
   #server: Server | undefined
   #parent: Parent | undefined
+  /** Some broker has taken this server. */
+  #isReached = false
   #stopping = false
   #over = false
   /** The agent's, and the worker's. */
@@ -89,6 +91,8 @@ export class Agent {
           credential: () => readFileSync(this.#settings.credentialFile, 'utf8').trim(),
           concurrency: this.#settings.concurrency,
           current: () => this.#state,
+          onWelcome: () => this.#reached(),
+          onUnreached: (reason) => this.#unreached(address, reason),
           onCall: (call) => this.#run(call),
           onCallEnd: (call) => this.#callEnded(call),
           onRefused: (text) => void this.#fail('credential_refused', text),
@@ -181,9 +185,26 @@ export class Agent {
     if (this.#stopping) return
     this.#pool.fill()
     this.#beIdle()
-    this.#say({ state: 'ready', message: '' })
     this.#tell({ state: 'ready', message: '' })
+    if (this.#isReached) this.#becomeReady()
+  }
+
+  /** Ready to everybody else is a server that calls can reach; a broker that goes away later comes back. */
+  #becomeReady(): void {
+    this.#say({ state: 'ready', message: '' })
     void this.#readyPort?.open()
+  }
+
+  #reached(): void {
+    if (this.#isReached) return
+    this.#isReached = true
+    if (this.#state.state === 'ready' && !this.#stopping) this.#becomeReady()
+  }
+
+  #unreached(address: string, reason: string): void {
+    if (this.#isReached || this.#stopping || this.#state.state !== 'ready') return
+    const message = `All is installed, but no call can come in: no connection to the broker ${address} (${reason}).`
+    this.#say({ state: 'installing', message })
   }
 
   /** Ends with exit code 1 after telling everybody why. */

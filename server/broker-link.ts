@@ -9,6 +9,8 @@ const LONGEST_PAUSE = 10_000
 
 export interface BrokerLinkOptions extends SessionOptions {
   logger: Logger
+  /** An attempt has failed. */
+  onUnreached(reason: string): void
   /** The broker does not want this server, now or later. */
   onRefused(sentence: string): void
 }
@@ -26,7 +28,7 @@ export class BrokerLink {
   }
 
   async #run(): Promise<void> {
-    const { address, logger, onRefused } = this.#options
+    const { address, logger, onRefused, onUnreached } = this.#options
     const { signal } = this.#ended
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
       const { reason, welcomed, refused } = await this.#session.over
@@ -34,6 +36,7 @@ export class BrokerLink {
       logger.warn({ broker: address, reason }, 'no connection to the broker')
       if (refused !== undefined) return onRefused(refused)
       if (welcomed) wait = FIRST_PAUSE
+      else onUnreached(reason)
       await pause(wait * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {})
       if (signal.aborted) return
       this.#session = new BrokerSession(this.#options)

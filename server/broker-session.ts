@@ -23,6 +23,8 @@ export interface SessionOptions {
   current(): ServerState
   onCall(call: Call): void
   onCallEnd(call: Call): void
+  /** The broker has taken this server. */
+  onWelcome(): void
 }
 
 /** Why a session is over. */
@@ -129,6 +131,7 @@ export class BrokerSession {
     clearTimeout(this.#timer)
     this.#welcomed = true
     this.tell([Verb.STATE, JSON.stringify(this.#options.current())]) // it may have changed since READY
+    this.#options.onWelcome()
     this.#timer = setInterval(() => {
       if (performance.now() - this.#heardAt > timeout * 1000) this.end('it is silent')
       else this.tell([Verb.HEARTBEAT])
