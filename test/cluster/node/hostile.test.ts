@@ -42,18 +42,26 @@ const alice = open('alice')
 /** The attacker; an ordinary user. */
 const bob = open('bob')
 await Promise.all([alice, bob].map(spawn))
-const victim = await startVictim(t, alice, () => open('alice'))
+const victim = await startVictim(t, alice)
+const other = open('alice')
+await spawn(other)
 const udp = await countDatagrams(t, cluster.hostAddress)
 const at = await lookAround(service, { pod: victim.address, udp: udp.port })
 
 for (const [title, attacks] of Object.entries({ network, broker, pod, resources })) {
   t.test(`from inside a pod: ${title}`, async (t) => {
+    const calls = repeat(() => other.run('def work(): return "hers"\nremote_func(work)()'))
     for (const attack of attacks) {
       const happened = await run(bob, attack)
       row(attack.tried, attack.must, happened)
       t.match(happened, attack.held, `${attack.tried}: ${attack.must}`)
       if (attack.mayEndServer && attack !== attacks.at(-1)) await spawn(bob)
     }
+    t.same(
+      await calls.results(),
+      ['hers'],
+      'other calls of alice go to her server and return what they should',
+    )
     t.ok(
       victim.standstill() < STANDSTILL,
       `the other user's call goes on (${victim.standstill()} ms at most)`,
@@ -119,7 +127,7 @@ t.test('in the own namespace, with kubectl and the role "edit"', async (t) => {
 })
 
 t.test("the other user's call has noticed nothing", async (t) => {
-  const { ticks, worst, datagrams, requests, refused } = await victim.end()
+  const { ticks, worst, datagrams, requests, refused } = await victim.end(other)
   const seen = [...alice.stdout.text.matchAll(/^tick (\d+)$/gm)].map(([, number]) => Number(number))
   t.same(seen, [...seen.keys()], 'every line came, in its order')
   t.equal(seen.length, ticks)
@@ -130,6 +138,26 @@ t.test("the other user's call has noticed nothing", async (t) => {
   t.equal(requests, 1, 'nor a request but its own')
   for (const line of table) t.comment(line)
 })
+
+/** Does it again and again; `results` ends that, and has each different one once. */
+function repeat<T>(action: () => Promise<T>) {
+  let going = true
+  const results = new Set<T>()
+  const ended = (async () => {
+    while (going) {
+      results.add(await action())
+      await sleep(200)
+    }
+  })()
+  ended.catch(() => undefined)
+  return {
+    async results() {
+      going = false
+      await ended
+      return [...results]
+    },
+  }
+}
 
 /** A server of the notebook's user, new if there was none any more. One that is just ending is still listed for a moment. */
 async function spawn(notebook: Notebook): Promise<void> {

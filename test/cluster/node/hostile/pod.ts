@@ -39,7 +39,7 @@ return "%s, /etc/rexec: %s" % (found, attempt(os.listdir, "/etc/rexec"))`,
     held: /^\[\], \/etc\/rexec: ENOENT$/,
   },
   {
-    tried: "the agent's process: in /proc, as the peer of its socket, as a target of signals and ptrace",
+    tried: "the agent's process, for signals or a debugger: in /proc, as the peer of its socket",
     must: 'there are no processes but those of the own container',
     code: `
 programs = [open(path).read().split("\\0")[0] for path in glob.glob("/proc/[0-9]*/cmdline")]
@@ -139,8 +139,8 @@ return str(wrong or "refused")`,
     held: /^refused$/,
   },
   {
-    tried: 'what is counted for a user id, which all pods share: keys, message queues',
-    must: 'keys refused; queues are those of the own pod',
+    tried: 'the keys of the kernel, which are one set for a user id, whatever the pod',
+    must: 'refused by seccomp',
     code: `${CALLS}
 return summary({"key": attempt(syscall, calls["add_key"], ctypes.c_char_p(b"user"), ctypes.c_char_p(b"k"), ctypes.c_char_p(b"v"), 1, -4),
     "session": attempt(syscall, calls["keyctl"], 0, -4, 0)})`,

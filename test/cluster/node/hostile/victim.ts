@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import type { Notebook } from '../../../support/notebook.ts'
 
 /** A call that prints a line and takes an inotify instance each 100 ms, beside it a web server and somebody who counts packets. */
-export async function startVictim(t: Test, notebook: Notebook, openAnother: () => Notebook) {
+export async function startVictim(t: Test, notebook: Notebook) {
   const ended = notebook.run<{
     ticks: number
     worst: number
@@ -63,11 +63,10 @@ export async function startVictim(t: Test, notebook: Notebook, openAnother: () =
     address: address!,
     /** The longest time without a line so far, in milliseconds. */
     standstill: () => Math.round(standstill),
-    async end() {
+    /** @param other a notebook of the same user */
+    async end(other: Notebook) {
       clearInterval(watch)
-      await openAnother().run(
-        'set_environment(PYTHON)\ndef enough(): open("/tmp/enough", "w").close()\nremote_func(enough)()',
-      )
+      await other.run('def enough(): open("/tmp/enough", "w").close()\nremote_func(enough)()')
       return await ended
     },
   }
