@@ -72,7 +72,7 @@ export async function createKubernetesCluster(
 
   return {
     kind: 'kubernetes',
-    reviewToken: createTokenReview(api),
+    reviewToken: createTokenReview(api, settings),
 
     reconcile(knows) {
       reconciler ??= startReconciler({ api, store, settings, knows, logger, registry })

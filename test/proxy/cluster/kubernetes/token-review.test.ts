@@ -5,6 +5,7 @@ import { createTokenReview } from '../../../../proxy/cluster/kubernetes/token-re
 import { createKubernetes, type ReviewToken } from '../../../../proxy/identity/kubernetes.ts'
 import { KubernetesIdentitySettings } from '../../../../proxy/identity/settings.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { testApi } from '../../../support/kubernetes-cluster.ts'
 import { keptLog } from '../../../support/log.ts'
 
@@ -19,7 +20,7 @@ function authenticator(review: ReviewToken, given: object = {}) {
 /** Asks with the rights of the proxy's service account. */
 async function reviewAs(t: Test, server: ApiServer): Promise<ReviewToken> {
   const kubeconfig = await server.kubeconfigFor({ namespace: 'rexec', serviceAccount: 'rexec-proxy' })
-  return createTokenReview(testApi(t, kubeconfig, 5))
+  return createTokenReview(testApi(t, kubeconfig, 5), kubernetesSettings())
 }
 
 t.test('tokens of a real API server', { skip }, async (t) => {
@@ -107,6 +108,25 @@ t.test('tokens of a real API server', { skip }, async (t) => {
 
 t.test('an API server that knows nothing of audiences cannot prove one', async (t) => {
   const status = { authenticated: true, user: { username: 'alice', groups: [] } }
-  const review = createTokenReview({ create: async (object) => ({ ...object, status }) })
+  const review = createTokenReview(
+    { create: async (object) => ({ ...object, status }) },
+    kubernetesSettings(),
+  )
   t.equal(await review('token', ['rexec']), undefined)
+})
+
+t.test('a user makes service accounts in the own namespace, to be many users', async (t) => {
+  const namesOf = (username: string, namespaces: object) => {
+    const status = { authenticated: true, audiences: ['rexec'], user: { username } }
+    const api = { create: async <T>(object: T): Promise<T> => ({ ...object, status }) }
+    return createTokenReview(api, kubernetesSettings({ namespaces }))('token', ['rexec'])
+  }
+  const account = (namespace: string) => `system:serviceaccount:${namespace}:second`
+  t.equal(await namesOf(account('rexec-mallory-0123'), {}), undefined)
+  t.match(await namesOf(account('lab'), {}), { name: account('lab') })
+  t.match(await namesOf(account('rexec'), {}), { name: account('rexec') }, 'where rexec itself runs')
+  const given = { mode: 'given', given: { mallory: 'team-mallory' } }
+  t.equal(await namesOf(account('team-mallory'), given), undefined)
+  t.match(await namesOf(account('rexec-mallory'), given), { name: account('rexec-mallory') })
+  t.match(await namesOf('mallory', given), { name: 'mallory' })
 })
