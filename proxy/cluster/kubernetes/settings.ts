@@ -31,7 +31,7 @@ const Namespaces = Type.Object(
     given: Type.Record(Type.String(), Type.String({ pattern: LABEL }), {
       default: {},
       description:
-        'Namespace by exact user name, for mode given. Each must carry the label and the annotation of its owner (docs/admin/kubernetes.md).',
+        'Namespace by exact user name, for mode given. What each must carry is printed by `rexec namespaces` (docs/admin/namespaces.md).',
     }),
     labels: texts(
       'Further labels of made namespaces, such as those that a network policy of the hub asks for.',
@@ -138,7 +138,8 @@ export const KubernetesSettings = Type.Object(
         image: Type.String({
           minLength: 1,
           default: 'rexec:latest',
-          description: 'Image of rexec itself, for the agent beside each worker.',
+          description:
+            'Image of rexec itself, in the version of the proxy, for the agent beside each worker.',
         }),
         imagePullPolicy: Type.Enum(['Always', 'IfNotPresent', 'Never'], {
           default: 'IfNotPresent',
