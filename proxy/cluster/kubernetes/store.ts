@@ -14,6 +14,8 @@ import { pathOf, Watches } from './watches.ts'
 
 /** Warnings kept of one namespace; whoever may write events there can add any number. */
 const MAX_EVENTS = 500
+/** Jobs kept of one namespace, and pods: quotas count no pods that have ended, and a user may be able to make them. */
+const MAX_OBJECTS = 5000
 /** Of a wait for time alone to change something, in milliseconds. */
 const SHORTEST_WAIT = 10
 const LONGEST_WAIT = 3_600_000
@@ -98,6 +100,7 @@ export function createServerStore(
         ? api.batch.listJobForAllNamespaces(page)
         : api.batch.listNamespacedJob({ namespace, ...page }),
     keep: (job) => (isElsewhere(job) ? undefined : keptJob(job)),
+    maxPerNamespace: MAX_OBJECTS,
   }))
   const pods = new Watches<V1Pod, V1Pod>(given, (namespace) => ({
     ...own,
@@ -109,6 +112,7 @@ export function createServerStore(
         ? api.core.listPodForAllNamespaces(page)
         : api.core.listNamespacedPod({ namespace, ...page }),
     keep: (pod) => (isElsewhere(pod) ? undefined : keptPod(pod)),
+    maxPerNamespace: MAX_OBJECTS,
   }))
   const ofEvents = (namespace: string | undefined, about: string) => ({
     ...own,

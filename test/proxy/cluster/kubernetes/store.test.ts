@@ -184,6 +184,14 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
       ['own'],
     )
 
+    for (let i = 0; i < 6000; i++) {
+      const metadata = { name: `rexec-m${i}`, namespace: 'rexec-mallory', uid: `m${i}`, resourceVersion: '1' }
+      store.put({ metadata })
+    }
+    const kept = [...store.jobs()].filter(({ metadata }) => metadata?.namespace === 'rexec-mallory')
+    t.equal(kept.length, 5000, 'nobody fills the memory by the number of Jobs')
+    t.ok(store.get('rexec-bob', 'bob', 'own'), 'and what others have stays')
+
     store.proven({ name: 'rexec-new', owner: 'dave' })
     t.equal(store.ownerOf('rexec-new'), 'dave', 'until the watch tells')
     await kubectl('delete', 'namespace', 'elsewhere', ...places, '--wait=false')
