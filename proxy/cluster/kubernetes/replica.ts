@@ -39,9 +39,8 @@ export function replicaState(pod: V1Pod, now: number, bounds: Bounds): ReplicaSt
   if (killed?.code === 'out_of_memory') return failed(killed)
   if (pod.metadata?.deletionTimestamp) return { phase: 'stopping', message: 'Its pod is being deleted.' }
   if (end) {
-    // The kubelet takes seconds to say that the pod has failed as well.
-    const last = lastWord(statusOf(pod, AGENT))
-    return last?.phase === 'failed' ? last : { phase: 'stopping', message: 'Its worker has ended.' }
+    // When the agent has ended as well, all is over; the kubelet takes seconds to say so of the pod.
+    return lastWord(statusOf(pod, AGENT)) ?? { phase: 'stopping', message: 'Its worker has ended.' }
   }
   return unplaced(pod, now, bounds) ?? waiting(pod, now, bounds) ?? running(pod)
 }
