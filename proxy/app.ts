@@ -63,6 +63,7 @@ export async function buildApp(parts: Parts): Promise<App> {
     authorize: createAuthorize(settings.securityModel),
     servers: createServers(createSecurityModel(settings.securityModel), cluster, signer, registry, {
       serversPerUser: limits.serversPerUser,
+      startsPerUser: limits.startsPerUser,
       credentialMarginSeconds: settings.tokens.credentialMarginSeconds,
     }),
   }

@@ -38,9 +38,9 @@ export function createServers(
   cluster: Cluster,
   signer: Signer,
   registry: Registry,
-  limits: { serversPerUser: number; credentialMarginSeconds: number },
+  limits: { serversPerUser: number; startsPerUser: number; credentialMarginSeconds: number },
 ): Servers {
-  const inTurn = createTurns()
+  const inTurn = createTurns(limits.startsPerUser)
   const starts = new Counter({
     name: 'rexec_server_starts_total',
     help: 'Requests for a server that were granted, by what came of them',

@@ -43,6 +43,13 @@ export const LimitSettings = Type.Object(
       default: 5,
       description: 'Servers that a user may run at the same time.',
     }),
+    startsPerUser: Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 10,
+      description:
+        'Requests of a user to start or stop a server that may be under way; they are done one after another.',
+    }),
     streamsPerUser: Type.Integer({
       minimum: 1,
       maximum: 1000,
