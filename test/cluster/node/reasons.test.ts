@@ -189,6 +189,19 @@ t.test('every reason reaches the user', { skip: skip || missing || false }, asyn
     await assertTold(t, 'life', life, (await life.outcome()).at, { phase: 'stopped', message })
   })
 
+  await t.test('the worker is killed', async (t) => {
+    t.match(await alice.run('set_environment(PYTHON)'), { status: 200 })
+    t.equal(await alice.run('remote_func(lambda: 42)()'), 42)
+    const events = await followServer(t, service.as('alice'), 'default')
+    await alice.run(`begin("worker", stay, ${JSON.stringify(service.as('alice').token)})`)
+    await alice.stdout.until(/it runs.*it runs/s)
+    const pod = await cluster.kubectl('get', 'pods', '-A', '-l', 'rexec.dev/server=default', '-o', 'json')
+    const since = Date.now()
+    process.kill(await workerOf(JSON.parse(pod).items[0].metadata.uid), 'SIGKILL')
+    const server = { since, events, outcome: () => alice.run<Outcome>('outcome("worker")') }
+    await assertTold(t, 'default', server, since, { phase: 'failed', code: 'worker_lost', message: /worker/ })
+  })
+
   await t.test('what ends a call, and the server goes on', async (t) => {
     t.match(await alice.run('set_environment(PYTHON)'), { status: 200 })
     t.equal(await alice.run('remote_func(lambda: 42)()'), 42)
@@ -204,17 +217,6 @@ t.test('every reason reaches the user', { skip: skip || missing || false }, asyn
       t.comment(`${name}: ${Date.now() - since} ms until the call ends`)
       t.equal(await alice.run('remote_func(lambda: 42)()'), 42)
     }
-  })
-
-  await t.test('the worker is killed', async (t) => {
-    const events = await followServer(t, service.as('alice'), 'default')
-    await alice.run(`begin("worker", stay, ${JSON.stringify(service.as('alice').token)})`)
-    await alice.stdout.until(/it runs.*it runs/s)
-    const pod = await cluster.kubectl('get', 'pods', '-A', '-l', 'rexec.dev/server=default', '-o', 'json')
-    const since = Date.now()
-    process.kill(await workerOf(JSON.parse(pod).items[0].metadata.uid), 'SIGKILL')
-    const server = { since, events, outcome: () => alice.run<Outcome>('outcome("worker")') }
-    await assertTold(t, 'default', server, since, { phase: 'failed', code: 'worker_lost', message: /worker/ })
   })
 })
 
