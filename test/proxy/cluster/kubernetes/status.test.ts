@@ -369,9 +369,11 @@ t.test('a Job of a user who wants a look at it to take long', async (t) => {
   const pod = structuredClone(recorded('ready').pods[0]!)
   pod.status!.phase = 'Succeeded'
   pod.metadata!.annotations!['batch.kubernetes.io/job-completion-index'] = '7777'
-  const begin = performance.now()
+  // Of the processor, so that other work on the machine does not count: it takes 4 ms, and took seconds.
+  const begin = process.cpuUsage()
   judge({ job, pods: Array(10_000).fill(pod), events: many, now }, bounds)
-  t.ok(performance.now() - begin < 500, `${performance.now() - begin} ms`)
+  const { user } = process.cpuUsage(begin)
+  t.ok(user < 500_000, `${user} microseconds`)
   const { phase } = judge({ job: recorded('ready').job, pods: [pod], events: [], now }, bounds)
   t.equal(phase, 'pending', 'a pod that counts for no replica')
 })
@@ -388,7 +390,7 @@ t.test('an agent that crashes beside a worker that waits for it', async (t) => {
     return {
       ...rest,
       pods: [{ ...pod!, status: { ...pod!.status, ...status, initContainerStatuses, containerStatuses } }],
-    } as Observed
+    } as unknown as Observed // statuses with no more than is read
   }
   const waiting = { state: { waiting: { reason: 'CrashLoopBackOff' } } }
   const running = { state: { running: { startedAt: new Date(0) } } }
