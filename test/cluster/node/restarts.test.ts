@@ -41,6 +41,8 @@ t.test('what happens in the middle of a call', { skip: skip || missing || false 
     broker: { drainSeconds: 1 },
   })
   const alice = openNotebook(t, python, service.as('alice'), client)
+  const another = openNotebook(t, python, service.as('alice'), client)
+  await another.run('remote_func.set_exec_token(GIVEN["token"])')
   await alice.run(FUNCTIONS)
   await alice.run('set_environment(PYTHON)')
   t.equal(await alice.run('remote_func(lambda: 42)()'), 42)
@@ -64,13 +66,22 @@ t.test('what happens in the middle of a call', { skip: skip || missing || false 
   const pod = () =>
     cluster.kubectl('get', 'pods', '--all-namespaces', `--selector=${SERVER}`, '--output=jsonpath={..uid}')
   const status = () => service.api<ServerStatus>('alice', '/servers/default')
-  const post = (name: string) =>
-    fetch(`${service.url}/api/v1/servers`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${service.as('alice').token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ name, python: before.status.python }),
+  const ask = (method: string, path: string, json?: object) =>
+    fetch(`${service.url}/api/v1/servers${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${service.as('alice').token}`,
+        ...(json && { 'content-type': 'application/json' }),
+      },
+      ...(json && { body: JSON.stringify(json) }),
     })
-  while ((await status()).phase !== 'ready') continue
+  /** Asks again as long as it is told to come back. */
+  async function untilAnswered(...request: Parameters<typeof ask>): Promise<Response> {
+    let answer = await ask(...request)
+    while (answer.status === 503) answer = await ask(...request)
+    return answer
+  }
+  while ((await status()).phase !== 'ready');
   const before = { pod: await pod(), status: await status() }
 
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
@@ -101,6 +112,18 @@ t.test('what happens in the middle of a call', { skip: skip || missing || false 
     t.equal(await pod(), before.pod)
   })
 
+  await t.test('the broker is killed, and started again', async (t) => {
+    const call = alice.raises('stay()')
+    await untilItRuns()
+    await service.parts.broker.stop('SIGKILL')
+    await service.parts.broker.start()
+    t.equal(await another.run('remote_func(lambda: 42)()'), 42, 'the server has come back by itself')
+    alice.interrupt()
+    t.equal((await call).name, 'KeyboardInterrupt', 'nobody could tell the client, but its user can go on')
+    t.equal(await alice.run('remote_func(lambda: 42)()'), 42)
+    t.equal(await pod(), before.pod)
+  })
+
   const mine = cluster.given && 'not on a given cluster'
 
   await t.test('the kubelet is restarted', { skip: mine }, async (t) => {
@@ -117,16 +140,15 @@ t.test('what happens in the middle of a call', { skip: skip || missing || false 
     const restarted = cluster.restartApi()
     while (await answers(cluster.url));
     t.same(await status(), before.status, 'the proxy goes on telling what it knows')
-    const refused = await post('other')
+    const other = { name: 'other', python: before.status.python }
+    const refused = await ask('POST', '', other)
     t.match(await refused.json(), { status: 503 }, 'but starts nothing')
     t.ok(Number(refused.headers.get('retry-after')) > 0)
     await assertGoesOn(t)
     await restarted
-    let started = await post('other')
-    while (started.status === 503) started = await post('other')
-    t.equal(started.status, 201, 'until it can again')
+    t.equal((await untilAnswered('POST', '', other)).status, 201, 'until it can again')
     t.equal((await service.api<{ servers: object[] }>('alice', '/servers')).servers.length, 2)
-    await service.api('alice', '/servers/other', { method: 'DELETE' })
+    t.equal((await untilAnswered('DELETE', '/other')).status, 204)
     t.equal(await pod(), before.pod)
   })
 
