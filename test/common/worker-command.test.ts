@@ -54,7 +54,7 @@ function program(source: string, size = 1 << 20) {
 
 t.test('the command becomes the program that the agent sends', async (t) => {
   const source = 'import sys\nprint("é", __name__, len(sys.argv), BOOTSTRAP.strip()[:13])\nsys.exit(7)'
-  t.match(await run(t, program(source)), { stdout: 'é rexec_worker 2 import socket\n', code: 7 })
+  t.match(await run(t, program(source)), { stdout: 'é rexec_worker 2 import signal\n', code: 7 })
 })
 
 t.test('a program in small pieces, and a large one, arrive whole', async (t) => {

@@ -145,7 +145,8 @@ t.test('a body that is too large, of a wrong type or of a wrong form is refused'
     [{ json: { python: '3.12', env: { A: 1 } } }, 400, 'body_invalid'],
     [{ json: { python: '3.12', resources: { cpu: 1, node: 'big' } } }, 400, 'body_invalid'],
     [{ json: { python: '3.12', user: 'bob' } }, 400, 'body_invalid'],
-    [{ json: { python: '3.12', image: 'evil' } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', image: ['evil'] } }, 400, 'body_invalid'],
+    [{ json: { python: '3.12', image: 'evil' } }, 400, 'image_not_allowed'],
   ]
   for (const [init, status, code] of cases) {
     const answer = await post(init)

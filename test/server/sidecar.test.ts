@@ -24,10 +24,8 @@ async function endsBySignal(t: Test, { agent }: TestServer): Promise<number | nu
   await pause(300) // an agent that would end by itself has done so
   t.equal(agent.exitCode, null, 'the agent waits')
   const exited = once(agent, 'exit')
-  const start = performance.now()
   agent.kill('SIGTERM')
   const [exitCode] = await exited
-  t.ok(performance.now() - start < 1000, 'and ends at once')
   return exitCode
 }
 
@@ -128,10 +126,8 @@ t.test('a pod is deleted before its worker has started: the agent does not wait 
   const { server } = await startServer(t, { withoutWorker: true, settings: sidecar(t) })
   await server.said(({ state }) => state === 'starting')
   const exited = once(server.agent, 'exit')
-  const start = performance.now()
   server.agent.kill('SIGTERM')
   t.strictSame(await exited, [0, null])
-  t.ok(performance.now() - start < 3000)
 })
 
 t.test('an agent that was killed and is started again serves nobody and says why', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { profilesOf } from '../../../proxy/security-model/profiles.ts'
+import { cpuTime } from '../../support/cpu-time.ts'
 import { securityModel, securityModelSettings } from '../../support/security-model.ts'
 
 const HEX = 'a'.repeat(64)
@@ -125,10 +126,11 @@ t.test('a pattern that would say too much, or nothing, stops the start', async (
 })
 
 t.test('a pattern of many "*" takes no time', async (t) => {
-  const started = performance.now()
-  t.equal(
-    approved([`${SCIENCE}/${'a*'.repeat(100)}b:1`], `${SCIENCE}/${'a'.repeat(200)}:1`),
-    'image_not_allowed',
+  const spent = cpuTime(() =>
+    t.equal(
+      approved([`${SCIENCE}/${'a*'.repeat(100)}b:1`], `${SCIENCE}/${'a'.repeat(200)}:1`),
+      'image_not_allowed',
+    ),
   )
-  t.ok(performance.now() - started < 500)
+  t.ok(spent < 500, `${spent} ms`)
 })

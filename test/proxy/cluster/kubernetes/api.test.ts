@@ -150,7 +150,7 @@ t.test('a real API server', { skip: await apiServerMissing() }, async (t) => {
     relay.freeze()
     const start = performance.now()
     await t.rejects(api.core.listNamespace(), { name: 'ApiError', status: undefined })
-    t.ok(performance.now() - start < 3000)
+    t.ok(performance.now() - start < 15_000, 'long before the system gives up a connection')
     await relay.cut()
     await t.rejects(api.core.listNamespace(), { name: 'ApiError', status: undefined })
     await relay.mend()
