@@ -68,6 +68,18 @@ UNLIMITED = 1 << 60  # bytes; control groups of version 1 say "no limit" by a nu
 OOM_WINDOW = 1.0  # seconds: processes killed so soon after the kernel has killed for memory were killed for it
 
 
+def pip_installs_elsewhere():
+    """Whether this Python's pip can install into other environments: its option --python came with 22.3."""
+    try:
+        import importlib.metadata  # here, since it takes as long as the rest of the program
+        import venv  # noqa: F401
+
+        major, minor = importlib.metadata.version("pip").split(".")[:2]
+        return (int(major), int(minor)) >= (22, 3)
+    except (ImportError, ValueError):  # PackageNotFoundError is an ImportError
+        return False
+
+
 class Failure(Exception):
     """Something for the user to read. `code` is of common/errors.ts, or None for an exception of the function."""
 
@@ -275,18 +287,26 @@ class Environment:
             self.run([uv, "venv", "--quiet", *system, "--python", sys.executable, self.folder])
             self.run([uv, "pip", "install", "--python", self.python, "--", *requirements])
         else:
-            try:
-                import ensurepip  # noqa: F401
-                import venv  # noqa: F401
-            except ImportError as error:
-                raise Failure(
-                    "install_failed",
-                    "The Python of this server cannot make environments: its module %s is missing. Its image needs "
-                    "uv, or the package python3-venv (Debian, Ubuntu)." % error.name,
-                ) from None
-            self.run([sys.executable, "-m", "venv", *system, self.folder])
-            self.run([self.python, "-m", "pip", "install", "--", *requirements])
+            pip = self.make_venv(system)
+            self.run([*pip, "install", "--", *requirements])
         self.progress("Installed %s" % names)
+
+    def make_venv(self, options):
+        """Makes the environment without uv; returns the command of the pip that installs into it."""
+        if pip_installs_elsewhere():  # most of the time for a pip of its own would be spent on unpacking and compiling that pip
+            self.run([sys.executable, "-m", "venv", "--without-pip", *options, self.folder])
+            return [sys.executable, "-m", "pip", "--python", self.python]
+        try:
+            import ensurepip  # noqa: F401
+            import venv  # noqa: F401
+        except ImportError as error:
+            raise Failure(
+                "install_failed",
+                "The Python of this server cannot make environments: its module %s is missing. Its image needs "
+                "uv, or the package python3-venv (Debian, Ubuntu)." % error.name,
+            ) from None
+        self.run([sys.executable, "-m", "venv", *options, self.folder])
+        return [self.python, "-m", "pip"]
 
     def progress(self, line):
         """Sends a line without terminal control sequences; returns it."""

@@ -99,5 +99,5 @@ result["after"] = [echoes(dealer, [10]), echoes(pinging, [10])]
 
 subscriber, refused = client(zmq.SUB)
 result["subscriber refused"] = refused.poll(10000) != 0
-print(json.dumps(result))
+print(json.dumps(result), flush=True)
 os._exit(0)

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import t from 'tap'
@@ -138,8 +139,29 @@ t.test('another Python than the settings say is python_missing', async (t) => {
   t.match(await broker.state('failed'), /Python 3\.99 was asked for.*\[python_missing\]/)
 })
 
-t.test('no uv, no ensurepip: the sentence says what to install', async (t) => {
-  const folder = t.testdir({ 'ensurepip.py': 'raise ModuleNotFoundError("hidden", name="ensurepip")' })
+/** For PYTHONPATH: a pip from before --python, which hides the interpreter's own. */
+const OLD_PIP = { 'pip-22.2.dist-info': { METADATA: 'Metadata-Version: 2.1\nName: pip\nVersion: 22.2\n' } }
+
+t.test('an old pip or none: the environment gets a pip of its own', async (t) => {
+  const folder = t.testdir(OLD_PIP)
+  const settings = fresh(folder, TINY)
+  const { broker } = await startServer(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
+  await broker.state('ready')
+  t.ok(existsSync(join(settings.environmentsFolder!, settings.environmentDigest!, 'bin/pip')))
+})
+
+t.test('a pip that can install elsewhere is not copied, which would take seconds', async (t) => {
+  const settings = fresh(t.testdir(), TINY)
+  const { broker } = await startServer(t, { settings, env: { PATH: plain } })
+  await broker.state('ready')
+  t.notOk(existsSync(join(settings.environmentsFolder!, settings.environmentDigest!, 'bin/pip')))
+})
+
+t.test('no uv, no pip, no ensurepip: the sentence says what to install', async (t) => {
+  const folder = t.testdir({
+    ...OLD_PIP,
+    'ensurepip.py': 'raise ModuleNotFoundError("hidden", name="ensurepip")',
+  })
   const settings = fresh(folder, TINY)
   const { broker, server } = await startServer(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
   await once(server.agent, 'exit')
