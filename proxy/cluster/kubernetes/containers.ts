@@ -8,7 +8,7 @@ import type { KubernetesSettings } from './settings.ts'
 import { agentMounts, bytes, workerMounts } from './volumes.ts'
 
 /** How much more of a core than it asks for the agent may use while messages pass it. */
-const AGENT_CPU_BURST = 4
+const AGENT_CPU_BURST = 10
 /** Disk of the agent, which writes nothing but its log (the kubelet keeps 50 MiB of that). */
 const AGENT_DISK = '128Mi'
 

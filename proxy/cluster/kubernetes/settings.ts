@@ -145,7 +145,10 @@ export const KubernetesSettings = Type.Object(
           default: 'IfNotPresent',
           description: 'When it is pulled.',
         }),
-        cpu: quantity('100m', 'Cores that it asks for; it may use four times as many.'),
+        cpu: quantity(
+          '100m',
+          'Cores that it asks for; it may use ten times as many, to start and to pass on large results.',
+        ),
         memory: quantity('192Mi', 'Its memory, asked for and limit.'),
       },
       section,

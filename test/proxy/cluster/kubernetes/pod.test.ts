@@ -99,7 +99,7 @@ t.test('a pod as it goes to the API server', async (t) => {
       imagePullPolicy: 'IfNotPresent',
       restartPolicy: 'Always',
       command: ['rexec', 'agent', '--settings', '/etc/rexec/settings.json'],
-      resources: { requests: { cpu: '50m', ...agentMemory }, limits: { cpu: '200m', ...agentMemory } },
+      resources: { requests: { cpu: '50m', ...agentMemory }, limits: { cpu: '500m', ...agentMemory } },
       readinessProbe: { tcpSocket: { port: 5561 }, periodSeconds: 2, failureThreshold: 1 },
       terminationMessagePath: '/dev/termination-log',
       terminationMessagePolicy: 'FallbackToLogsOnError',
