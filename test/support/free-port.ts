@@ -1,13 +1,16 @@
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 
-/** A port that was free a moment ago, for what has to be told its port before it listens. */
+/** Ports that were free a moment ago, for what has to be told its port before it listens. */
+export async function freePorts(count: number, host?: string): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, host))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  return ports
+}
+
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || !address) throw new TypeError('no port')
-  return address.port
+  const [port] = await freePorts(1)
+  return port!
 }

@@ -8,6 +8,7 @@ import { findMarked } from '../../proxy/cluster/local/processes.ts'
 import { findPythons } from '../../proxy/cluster/local/pythons.ts'
 import type { Phase, ServerRequest, ServerStatus, User } from '../../proxy/pipeline.ts'
 import type { ApprovedServer } from '../../proxy/security-model/approve.ts'
+import { startBroker } from './broker.ts'
 import { keptLog } from './log.ts'
 import { securityModel } from './security-model.ts'
 
@@ -62,17 +63,18 @@ export function approve(owner: User, request: ServerRequest = {}, interpreter?: 
   return model.approve(grant, { python: version, ...request })
 }
 
-/** A local cluster in a folder of its own (or `stateFolder`), closed after the test. No broker listens. */
+/** A local cluster in a folder of its own (or `stateFolder`), closed after the test. Its servers reach a real broker. */
 export async function testCluster(
   t: Test,
   options: Partial<LocalClusterOptions> & { interpreter?: string } = {},
 ): Promise<TestCluster> {
   const { interpreter, stateFolder = await temporaryFolder(t), ...others } = options
   const log = keptLog()
+  const { broker, signer } = await startBroker(t)
   const { PATH = '', HOME = '', PIP_FIND_LINKS = '' } = process.env
   const cluster = await createLocalCluster({
     stateFolder,
-    brokers: ['tcp://127.0.0.1:9'],
+    brokers: [broker.serverAddress],
     agentCommand: AGENT,
     env: { PATH, HOME, PIP_FIND_LINKS },
     logger: log.logger,
@@ -86,7 +88,8 @@ export async function testCluster(
     async start(owner, request) {
       const namespace = await cluster.ensureNamespace(owner)
       const server = approve(owner, request, interpreter)
-      return cluster.start(namespace, server, { credential: 'header.payload.signature' })
+      const { token } = await signer.sign('server', { user: owner.name, server: server.name }, 3600)
+      return cluster.start(namespace, server, { credential: token })
     },
     async until(owner, name, phase) {
       let last: ServerStatus | undefined

@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createSigner, generateSigningKey, type Signer } from '../../common/tokens.ts'
 import { findPythons } from '../../proxy/cluster/local/pythons.ts'
+import { freePorts } from './free-port.ts'
 import { type RunningCommand, rexec } from './rexec-command.ts'
 import { BROKER } from './test-app.ts'
 
@@ -52,7 +52,7 @@ export async function startSeparateService(t: Test, options: Options): Promise<S
   const key = await generateSigningKey()
   const signer = await createSigner(key)
   // Fixed, so that each finds the other again after a restart.
-  const [port, clients, servers, admin] = await freePorts(host, 4)
+  const [port, clients, servers, admin] = await freePorts(4, host)
   const url = `http://${host}:${port}/services/rexec`
   const write = (name: string, content: object | string) =>
     writeFile(file(name), typeof content === 'string' ? content : JSON.stringify(content), { mode: 0o600 })
@@ -131,15 +131,6 @@ function createPart(run: () => RunningCommand, sign: string): Part {
     },
     log: () => lived + (running ? running.output.stdout + running.output.stderr : ''),
   }
-}
-
-/** Ports that are free now. */
-async function freePorts(host: string, count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, host, done))))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return ports
 }
 
 async function untilLogged({ child, output, ended }: RunningCommand, text: string): Promise<void> {

@@ -1,7 +1,8 @@
 import type { V1Job, V1JobCondition, V1Pod } from '@kubernetes/client-node'
 import { type ErrorCode, sentence } from '../../../common/errors.ts'
-import type { Phase, ServerStatus } from '../../pipeline.ts'
+import type { ServerStatus } from '../../pipeline.ts'
 import { knownCode } from '../agent-state.ts'
+import { together } from '../phases.ts'
 import { readDescription } from './description.ts'
 import { COMPLETION_INDEX, DESCRIPTION, objectName, VERDICT } from './names.ts'
 import type { JobEvent } from './objects.ts'
@@ -37,17 +38,6 @@ const QUOTA_GRACE = 3000
 const LAG = 3000
 /** A Job with more is not ours; it costs no more than this. */
 const MAX_REPLICAS = 1000
-/** The most useful replica first: calls flow as soon as one is ready. */
-const ORDER: readonly Phase[] = [
-  'ready',
-  'installing',
-  'starting',
-  'pending',
-  'stopping',
-  'failed',
-  'stopped',
-]
-
 /** What a server is doing, or why it is not: from facts alone, so that all proxies say the same. */
 export function judge(observed: Observed, bounds: Bounds): Judgement {
   const { job, now } = observed
@@ -65,7 +55,7 @@ export function judge(observed: Observed, bounds: Bounds): Judgement {
   const ending = conditionOf(job, 'FailureTarget')
   if (ending?.reason === 'DeadlineExceeded') return { phase: 'stopping', message: lifetimeOver(job) }
 
-  const state = together(replicas(observed, bounds))
+  const state = ofReplicas(replicas(observed, bounds))
   const judgement = isStarting(state)
     ? inTime(state, time(job.status?.startTime) || created, now, bounds)
     : state
@@ -112,7 +102,7 @@ const UNREADABLE = {
 function ended(observed: Observed, over: V1JobCondition, bounds: Bounds): ReplicaState {
   const { job, pods, now } = observed
   if (over.reason === 'DeadlineExceeded') return { phase: 'stopped', message: lifetimeOver(job) }
-  const state = together(replicas(observed, bounds))
+  const state = ofReplicas(replicas(observed, bounds))
   if (state.phase === 'failed' || (state.phase === 'stopped' && over.type === 'Complete')) return state
   const until = time(over.lastTransitionTime) + LAG
   if (pods.some(isAlive) && now < until) return { phase: 'stopping', message: 'It is ending.', lookAt: until }
@@ -173,15 +163,11 @@ function withoutPod({ job, pods, events, now }: Observed, bounds: Bounds): Repli
   return patience(reason, { ...state, message: reason.detail }, first + grace, now)
 }
 
-function together(states: ReplicaState[]): ReplicaState {
-  const best = ORDER.map((phase) => states.find((state) => state.phase === phase)).find(Boolean)
-  if (!best) return { phase: 'stopped', message: 'It has no replicas.' }
+function ofReplicas(states: ReplicaState[]): ReplicaState {
+  const state = together(states)
+  if (!state) return { phase: 'stopped', message: 'It has no replicas.' }
   const looks = states.flatMap(({ lookAt }) => lookAt ?? [])
-  const lookAt = looks.length > 0 ? { lookAt: Math.min(...looks) } : {}
-  const losses = states.filter(({ phase }) => phase === 'failed')
-  if (losses.length === 0 || best.phase === 'failed') return { ...best, ...lookAt }
-  const message = `${losses.length} of ${states.length} replicas failed: ${losses[0]!.message}`
-  return { ...best, ...lookAt, message }
+  return looks.length > 0 ? { ...state, lookAt: Math.min(...looks) } : state
 }
 
 const isStarting = ({ phase }: ReplicaState) =>

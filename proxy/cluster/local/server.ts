@@ -2,11 +2,12 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AgentSettings } from '../../../common/agent-settings.ts'
 import { checkSettings } from '../../../common/settings.ts'
-import type { Phase, ServerStatus } from '../../pipeline.ts'
+import type { ServerStatus } from '../../pipeline.ts'
 import type { ApprovedServer } from '../../security-model/approve.ts'
 import { Changes } from '../changes.ts'
+import { together } from '../phases.ts'
 import { LogFile } from './log-file.ts'
-import { Replica, type ReplicaState, socketIn } from './replica.ts'
+import { Replica, socketIn } from './replica.ts'
 
 export interface ServerOptions {
   server: ApprovedServer
@@ -63,7 +64,7 @@ export class LocalServer {
 
   status(): ServerStatus {
     const { server } = this.#options
-    const { phase, message, code } = this.#state()
+    const { phase, message, code } = together(this.#replicas.map((replica) => replica.state))!
     return {
       name: server.name,
       user: server.user,
@@ -93,16 +94,6 @@ export class LocalServer {
   remove(): Promise<void> {
     this.#removed ??= this.end().then(() => rm(this.#options.folder, { recursive: true, force: true }))
     return this.#removed
-  }
-
-  /** The most useful of the replicas' states: calls flow as soon as one is ready. */
-  #state(): ReplicaState {
-    const states = this.#replicas.map((replica) => replica.state)
-    const best = ORDER.map((phase) => states.find((state) => state.phase === phase)).find(Boolean)!
-    const failed = states.find((state) => state.phase === 'failed')
-    if (!failed || best.phase === 'failed') return best
-    const count = states.filter((state) => state.phase === 'failed').length
-    return { ...best, message: `${count} of ${states.length} replicas failed: ${failed.message}` }
   }
 
   #startReplica(number: number): Replica {
@@ -143,16 +134,6 @@ export class LocalServer {
     })
   }
 }
-
-const ORDER: readonly Phase[] = [
-  'ready',
-  'installing',
-  'starting',
-  'pending',
-  'stopping',
-  'failed',
-  'stopped',
-]
 
 function credentialIn(folder: string): string {
   return join(folder, 'credential')
