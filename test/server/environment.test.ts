@@ -104,7 +104,7 @@ t.test('a failed installation: state, exit code 1, and the installer’s own wor
     await broker.state('failed'),
     /The installer said:\n.*no-such-package-of-rexec.*\[install_failed\]/s,
   )
-  t.match(server.states.at(-1), { state: 'failed', code: 'install_failed' })
+  t.match(await server.said(({ state }) => state === 'failed'), { code: 'install_failed' })
   if (server.worker!.exitCode === null) await once(server.worker!, 'exit')
   t.equal(server.worker!.exitCode, 1)
 })
