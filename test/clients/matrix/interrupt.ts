@@ -10,6 +10,7 @@ export const FOREVER = `
       bell = socket.create_connection(("127.0.0.1", port))
       subprocess.Popen(["sleep", "1000"], pass_fds=[bell.fileno()])
       bell.sendall(b"%d\\n" % os.getpid())
+      print("rung", port, flush=True)
       while True:
           time.sleep(1)
 `
@@ -20,6 +21,8 @@ export async function testInterrupt(t: Test, alice: Notebook): Promise<void> {
   await alice.run(FOREVER)
   const call = alice.raises(`forever(${bell.port})`)
   const ring = await bell.next(call)
+  // As a user does, who sees that it runs: by then the client waits, and takes Ctrl-C for one to pass on.
+  await alice.stdout.until(new RegExp(`rung ${bell.port}\\n`))
   alice.interrupt()
   t.equal((await call).name, 'KeyboardInterrupt')
   await ring.gone
