@@ -174,7 +174,9 @@ t.test('a start', { skip: await apiServerMissing() }, async (t) => {
     const quota = { name: 'mine', namespace: namespace.name }
     await server.apply({ apiVersion: 'v1', kind: 'ResourceQuota', metadata: quota, spec })
     const approved = approvedServer({}, { user: user('grace') })
-    // Also while the new quota has not been counted yet.
+    // Until then admission may not know it.
+    const read = ['get', 'resourcequota', 'mine', `--namespace=${namespace.name}`, '--output=json']
+    while (JSON.parse(await server.kubectl(...read)).status?.hard === undefined);
     await t.rejects(launchWith(api)(namespace, approved, { credential: CREDENTIAL }), {
       code: 'quota_exceeded',
       message: /quota "mine" .*count\/jobs.batch: 1 asked for, 0 of 0 used/,
