@@ -25,7 +25,19 @@ export const errorTable = {
     status: 503,
     says: 'The service that checks tokens does not answer. Nothing is wrong with your token; try again in a few seconds.',
   },
+  login_failed: {
+    status: 400,
+    says: 'You could not be logged in. Go back to the page of rexec and try again; if it stays, tell your administrator.',
+  },
   // may you
+  scope_missing: {
+    status: 403,
+    says: 'The hub knows this token, but it may not be used for rexec. Ask your administrator for the scope "access:services!service=rexec"; in a notebook, restart your server afterwards.',
+  },
+  xsrf_invalid: {
+    status: 403,
+    says: 'This request does not come from the page of rexec. Reload the page and try again.',
+  },
   not_allowed: {
     status: 403,
     says: 'You are known but not allowed to use rexec here. Ask your administrator to add you or one of your groups.',

@@ -87,10 +87,16 @@ export const ServerStatusBody = Type.Object(
 
 export const ServerList = Type.Object({ servers: Type.Array(ServerStatusBody) })
 
-export const BrokerBody = Type.Object({
+const brokerAddress = {
   address: Type.String({ description: 'For ZeroMQ: tcp://host:port.' }),
   host: Type.String({ description: 'For remote_func.set_remote_addr.' }),
   port: Type.String({ description: 'For remote_func.set_remote_port, which wants text.' }),
+}
+export const BrokerBody = Type.Object({
+  ...brokerAddress,
+  external: Type.Optional(
+    Type.Object(brokerAddress, { description: 'For clients outside the cluster, if another.' }),
+  ),
 })
 
 export const TokenBody = Type.Object({

@@ -114,6 +114,12 @@ export const ProxySettings = Type.Object(
           pattern: '^tcp://.+:[0-9]+$',
           description: 'Where clients reach the broker, such as tcp://rexec.example.org:5559.',
         }),
+        externalAddress: Type.Optional(
+          Type.String({
+            pattern: '^tcp://.+:[0-9]+$',
+            description: 'Where clients outside the cluster reach it, if that is another address.',
+          }),
+        ),
         serverAddresses: Type.Array(Type.String({ pattern: '^tcp://.+:[0-9]+$' }), {
           minItems: 1,
           description: 'Where servers reach the brokers; a server connects to each.',

@@ -85,15 +85,67 @@ export const KubernetesIdentitySettings = Type.Object(
   { additionalProperties: false, default: {} },
 )
 
+export const JupyterhubSettings = Type.Object(
+  {
+    apiUrl: Type.String({
+      pattern: '^https?://',
+      description: "The hub's API as the proxy reaches it, such as http://hub:8081/hub/api.",
+    }),
+    serviceName: Type.String({
+      pattern: '^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$',
+      default: 'rexec',
+      description:
+        'What the hub calls this service. A token must have the scope access:services!service=<name>, or access:services.',
+    }),
+    apiToken: Type.Optional(
+      Type.String({
+        minLength: 16,
+        maxLength: 4096,
+        pattern: '^[!-~]+$',
+        description:
+          "The service's own token at the hub, for the login of browsers and for finding out which users are still there. Keep it in a secret: REXEC_HUB_TOKEN or REXEC_HUB_TOKEN_FILE.",
+      }),
+    ),
+    publicUrl: Type.Optional(
+      Type.String({
+        pattern: '^(https?://[^?#@\\s]+)?/([^?#\\s]*/)?$',
+        description:
+          'Where browsers find the hub, with its base_url and a slash at the end. Without it: the prefix of this service without services/<name>.',
+      }),
+    ),
+    timeoutMilliseconds: Type.Integer({
+      minimum: 100,
+      maximum: 30000,
+      default: 4000,
+      description: 'The whole answer must have come after this time.',
+    }),
+    maxAnswerBytes: Type.Integer({
+      minimum: 1024,
+      maximum: 16777216,
+      default: 1048576,
+      description: 'A longer answer is not read.',
+    }),
+    usersSeconds: Type.Integer({
+      minimum: 10,
+      maximum: 86400,
+      default: 300,
+      description:
+        "The hub's list of users, from which vanished ones are told, is asked for anew after this time. Needs the scope list:users.",
+    }),
+  },
+  { additionalProperties: false },
+)
+
 /** Who proves tokens, and how long their word holds (docs/admin/identity.md). */
 export const IdentitySettings = Type.Object(
   {
-    authenticators: Type.Array(Type.Enum(['identity-api', 'kubernetes', 'static']), {
+    authenticators: Type.Array(Type.Enum(['jupyterhub', 'identity-api', 'kubernetes', 'static']), {
       minItems: 1,
       uniqueItems: true,
       description:
         'Tried in this order; the first that knows the token decides. Each has a section of its own.',
     }),
+    jupyterhub: Type.Optional(JupyterhubSettings),
     identityApi: Type.Optional(IdentityApiSettings),
     kubernetes: KubernetesIdentitySettings,
     static: Type.Optional(StaticSettings),
@@ -132,6 +184,7 @@ export const IdentitySettings = Type.Object(
 )
 
 export type StaticSettings = Static<typeof StaticSettings>
+export type JupyterhubSettings = Static<typeof JupyterhubSettings>
 export type IdentityApiSettings = Static<typeof IdentityApiSettings>
 export type KubernetesIdentitySettings = Static<typeof KubernetesIdentitySettings>
 export type IdentitySettings = Static<typeof IdentitySettings>
