@@ -466,7 +466,11 @@ class Parent:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         if os.getppid() != parent:
             os._exit(1)
-        Child(self.path, self.setup, self.dill).serve(self.rehearsal)
+        try:
+            child = Child(self.path, self.setup, self.dill)
+        except (FileNotFoundError, ConnectionError):  # the agent has ended, and with it ends the parent
+            os._exit(1)
+        child.serve(self.rehearsal)
 
     def reap(self):
         """Reports children that have ended, and kills what their calls have left behind.
