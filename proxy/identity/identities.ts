@@ -7,6 +7,7 @@ import type { User } from '../pipeline.ts'
 import type { Authenticator } from './authenticator.ts'
 import { askChain, asUnavailable } from './chain.ts'
 import { createIdentityApi } from './identity-api.ts'
+import { createJupyterhub } from './jupyterhub.ts'
 import { createKubernetes, type ReviewToken } from './kubernetes.ts'
 import { Recent } from './recent.ts'
 import type { IdentitySettings } from './settings.ts'
@@ -35,11 +36,12 @@ interface Means {
   reviewToken?: ReviewToken | undefined
 }
 
-/** The authenticators there are. That for JupyterHub tokens belongs here. */
+/** The authenticators there are. */
 const AUTHENTICATORS: Record<
   IdentitySettings['authenticators'][number],
   (settings: IdentitySettings, means: Means) => Authenticator
 > = {
+  jupyterhub: ({ jupyterhub }, { logger }) => createJupyterhub(section(jupyterhub, 'jupyterhub'), logger),
   'identity-api': ({ identityApi }, { logger }) =>
     createIdentityApi(section(identityApi, 'identityApi'), logger),
   kubernetes: ({ kubernetes }, { logger, reviewToken }) => createKubernetes(kubernetes, logger, reviewToken),
