@@ -4,11 +4,14 @@ import { parse } from 'yaml'
 
 /** Settings that do not fit their schema: all problems at once, each with the setting's name. */
 export class SettingsError extends Error {
+  readonly problems: readonly string[]
+
   constructor(problems: string[]) {
     super(
       `The settings have ${problems.length === 1 ? 'a problem' : 'problems'}:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
     )
     this.name = 'SettingsError'
+    this.problems = problems
   }
 }
 
