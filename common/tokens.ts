@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { hkdfSync, randomUUID } from 'node:crypto'
 import {
   createLocalJWKSet,
   errors,
@@ -50,6 +50,8 @@ export interface Signer {
     lifetime: number,
   ): Promise<{ token: string; expiresAt: number }>
   publicKeys: PublicKeys
+  /** A secret of 32 bytes for another purpose, the same in each proxy that has this signing key (RFC 5869). */
+  deriveKey(purpose: string): Uint8Array
 }
 
 /** A new private signing key as a JWK, to be kept in a secret. */
@@ -82,6 +84,8 @@ export async function createSigner(privateKey: JWK): Promise<Signer> {
         .sign(key)
       return { token, expiresAt }
     },
+    deriveKey: (purpose) =>
+      new Uint8Array(hkdfSync('sha256', Buffer.from(privateKey.d!, 'base64url'), '', `rexec ${purpose}`, 32)),
   }
 }
 
