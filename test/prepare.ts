@@ -3,6 +3,7 @@ import { cacheFolder } from '../bin/folders.ts'
 import { ensureVenv } from '../bin/venv.ts'
 import { apiServerMissing, given } from './cluster/api-server.ts'
 import { nodeClusterMissing } from './cluster/node/missing.ts'
+import { HUB_VERSIONS, hubProgram } from './hub/hub.ts'
 import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
 import { TIERS, type Tier } from './tiers.ts'
 
@@ -30,6 +31,9 @@ async function makeClients(say: Say): Promise<void> {
     ...versions.map(
       ([version, path]) =>
         [`${client.name}, Python ${version}`, clientOn(version, path)] as [string, Promise<string>],
+    ),
+    ...HUB_VERSIONS.map(
+      (version) => [`JupyterHub ${version}`, hubProgram(version)] as [string, Promise<string>],
     ),
   ]
   for (const [name, making] of makings) {
