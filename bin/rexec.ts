@@ -41,6 +41,7 @@ const COMMANDS: Record<string, () => Promise<{ main(args: string[]): Promise<voi
   broker: () => import('../broker/main.ts'),
   agent: () => import('../server/main.ts'),
   keys: () => import('./keys.ts'),
+  doctor: () => import('./doctor.ts'),
   namespaces: () => import('./namespaces.ts'),
 }
 

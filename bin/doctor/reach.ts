@@ -1,0 +1,46 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { type Finding, fail, ok, reasonOf } from './check.ts'
+import { ZmtpClient } from './zmtp-client.ts'
+
+const DROPPED = 'no answer in time: something on the way drops it, such as a NetworkPolicy or firewall'
+
+/** "tcp://host:port", as settings have it. */
+export function parseAddress(address: string): { host: string; port: number } {
+  const [, host, port] = /^tcp:\/\/\[?(.+?)\]?:([0-9]+)$/.exec(address) ?? []
+  return { host: host ?? address, port: Number(port) }
+}
+
+/** Whether a name or address means whatever machine looks it up. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|.*\.localhost|127(\.[0-9]+){3}|::1|0\.0\.0\.0|::)$/i.test(host)
+}
+
+/** From here to a broker's port: the name, the connection, the greeting. The first that fails is told. */
+export async function reachBroker(address: string, whose: string, signal: AbortSignal): Promise<Finding> {
+  const { host, port } = parseAddress(address)
+  try {
+    if (!isIP(host)) await lookup(host)
+  } catch (error) {
+    return fail(
+      `the broker for ${whose}, ${address}: ${reasonOf(error)}`,
+      `Set an address that ${whose} can look up; "${host}" is not known here.`,
+    )
+  }
+  let client: ZmtpClient | undefined
+  try {
+    client = await ZmtpClient.connect(host, port, signal)
+    if (await client.greet()) return ok(`the broker for ${whose} answers at ${address}`)
+    return fail(
+      `the broker for ${whose}, ${address}: what answers there is no broker (its greeting is not ZMTP)`,
+      `Set the broker's own address. It is TCP: no HTTP proxy or ingress can stand before it.`,
+    )
+  } catch (error) {
+    return fail(
+      `the broker for ${whose}, ${address}: ${signal.aborted ? DROPPED : reasonOf(error)}`,
+      'Does a broker run there, and listen beyond loopback (clients.host, servers.host)? Do the NetworkPolicies on both sides let this through?',
+    )
+  } finally {
+    client?.close()
+  }
+}
