@@ -3,6 +3,7 @@ import { cacheFolder } from '../bin/folders.ts'
 import { ensureVenv } from '../bin/venv.ts'
 import { apiServerMissing, given } from './cluster/api-server.ts'
 import { nodeClusterMissing } from './cluster/node/missing.ts'
+import { helmMissing } from './cluster/tools.ts'
 import { HUB_VERSIONS, hubProgram } from './hub/hub.ts'
 import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
 import { TIERS, type Tier } from './tiers.ts'
@@ -13,7 +14,10 @@ type Say = (line: string) => void
 export async function prepare(tiers: Iterable<Tier>, say: Say): Promise<void> {
   const preparations: Record<Tier, (say: Say) => Promise<void>> = {
     unit: makeClients,
-    api: makeApiServer,
+    api: async (say) => {
+      await makeApiServer(say)
+      await makeHelm(say)
+    },
     node: makeNode,
   }
   for (const tier of new Set(tiers)) {
@@ -54,6 +58,12 @@ async function makeApiServer(say: Say): Promise<void> {
     () => say('  kbatch-proxy, for the bench'),
     (error: Error) => say(`  kbatch-proxy, for the bench, cannot be had: ${error.message}`),
   )
+}
+
+async function makeHelm(say: Say): Promise<void> {
+  say(`Helm is kept in ${cacheFolder('tools')}; if missing, it is built now (minutes).`)
+  const missing = await helmMissing((line) => say(`  ${line}`))
+  say(`  ${missing ? `Left out: ${missing}` : 'It is there.'}`)
 }
 
 async function makeNode(say: Say): Promise<void> {

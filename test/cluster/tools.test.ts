@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { builtTools, type Recipe } from './tools/cache.ts'
 import { ciliumRecipe } from './tools/cilium.ts'
 import { goVersion, run } from './tools/go.ts'
+import { HELM_MAJORS, helmRecipe } from './tools/helm.ts'
 import { kubernetesRecipe } from './tools/kubernetes.ts'
 import { toolsMissing } from './tools.ts'
 
@@ -116,10 +117,14 @@ t.test(
   'a recipe depends on versions, sums and compiler',
   { skip: (await toolsMissing()) ?? false },
   async (t) => {
-    const [kubernetes, cilium] = await Promise.all([kubernetesRecipe(), ciliumRecipe()])
+    const [kubernetes, cilium, ...helms] = await Promise.all([
+      kubernetesRecipe(),
+      ciliumRecipe(),
+      ...HELM_MAJORS.map(helmRecipe),
+    ])
     const version = await goVersion(import.meta.dirname)
     t.match(version, /^go1\.\d+\S* linux \w+$/)
-    for (const { inputs } of [kubernetes, cilium]) {
+    for (const { inputs } of [kubernetes, cilium, ...helms]) {
       t.ok(inputs.includes(version), 'compiler')
       t.ok(
         inputs.some((input) => /^k8s\.io\/api(machinery)? v\S+ h1:/m.test(input)),
@@ -128,6 +133,10 @@ t.test(
     }
     t.match(kubernetes.inputs[0], /k8s\.io\/kubernetes v1\.35\.4/)
     t.match(cilium.inputs[0], /cilium\/cilium v1\.15\.19/)
+    t.match(
+      helms.map(({ inputs }) => inputs[0]),
+      [/helm\.sh\/helm\/v3 v3\.21\.4/, /helm\.sh\/helm\/v4 v4\.3\.1/],
+    )
   },
 )
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { builtTools } from './tools/cache.ts'
 import { ciliumRecipe } from './tools/cilium.ts'
 import { goVersion } from './tools/go.ts'
+import { HELM_MAJORS, type HelmMajor, helmRecipe } from './tools/helm.ts'
 import { kubernetesRecipe } from './tools/kubernetes.ts'
 
 type Say = (line: string) => void
@@ -19,6 +20,24 @@ export async function kubernetesTools(say?: Say): Promise<string> {
 /** Folder with bin/ (cilium-agent, cilium-cni), lib/, crds/ and path/; otherwise as kubernetesTools. */
 export async function ciliumTools(say?: Say): Promise<string> {
   return builtTools(await ciliumRecipe(), say)
+}
+
+/** Path of the program helm; otherwise as kubernetesTools. */
+export async function helmTool(major: HelmMajor, say?: Say): Promise<string> {
+  return join(await builtTools(await helmRecipe(major), say), 'helm')
+}
+
+/** Why Helm cannot be had here, with what to do; undefined when it can. It is built for that if need be. */
+export async function helmMissing(say?: Say): Promise<string | undefined> {
+  const missing = await toolsMissing()
+  if (missing) return missing
+  for (const major of HELM_MAJORS) {
+    const reason = await helmTool(major, say).then(
+      () => undefined,
+      (error: Error) => `Helm ${major} could not be built: ${error.message}`,
+    )
+    if (reason) return reason
+  }
 }
 
 /** Why this machine cannot have the tools, with what to do; undefined when it can. */
