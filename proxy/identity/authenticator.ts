@@ -11,18 +11,19 @@ export interface Proof {
 export interface Authenticator {
   readonly name: string
   /**
-   * The token's user, or undefined when this authenticator does not know the token or refuses it.
-   * @throws identity_unavailable when it cannot tell
+   * The token's user, or undefined when this authenticator does not know the token.
+   * @throws identity_unavailable when it cannot tell; scope_missing, token_wrong_kind or not_allowed when it knows and
+   * refuses it, which is final
    */
   authenticate(proof: Proof): Promise<User | undefined>
   /** Whether it could tell. @throws identity_unavailable */
   check(): Promise<void>
   /**
    * Whether there is a user of this name, without a token. Left out where nobody can be asked. It is asked for each
-   * namespace every reconcileSeconds, so it answers from memory.
+   * namespace every reconcileSeconds, so it answers from memory unless told to be `fresh`.
    * @throws identity_unavailable when it cannot tell now
    */
-  knows?(name: string): Promise<boolean>
+  knows?(name: string, options?: { fresh?: boolean }): Promise<boolean>
 }
 
 const MAX_NAME = 255

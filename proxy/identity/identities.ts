@@ -5,7 +5,7 @@ import { Counter, type Registry } from '../../common/metrics.ts'
 import { SettingsError } from '../../common/settings.ts'
 import type { User } from '../pipeline.ts'
 import type { Authenticator } from './authenticator.ts'
-import { askChain, asUnavailable } from './chain.ts'
+import { askChain, asUnavailable, isVerdict } from './chain.ts'
 import { createIdentityApi } from './identity-api.ts'
 import { createJupyterhub } from './jupyterhub.ts'
 import { createKubernetes, type ReviewToken } from './kubernetes.ts'
@@ -18,16 +18,16 @@ export interface Identities {
   /**
    * Whose token is it? `fresh` asks the authenticators even if the answer is remembered: for what outlives the answer,
    * such as a server or a token.
-   * @throws token_missing, token_invalid, token_wrong_kind, identity_unavailable
+   * @throws token_missing, token_invalid, token_wrong_kind, scope_missing, not_allowed, identity_unavailable
    */
   authenticate(token: string, options?: { fresh?: boolean; cookie?: string }): Promise<User>
   /** Whether anybody could be proven now. @throws identity_unavailable */
   check(): Promise<void>
   /**
    * Whether there is a user of this exact name. False only when every authenticator says so; undefined when one of
-   * them cannot tell, now or at all.
+   * them cannot tell, now or at all. `fresh` asks even if the answer is remembered: before something is taken away.
    */
-  knows(name: string): Promise<boolean | undefined>
+  knows(name: string, options?: { fresh?: boolean }): Promise<boolean | undefined>
 }
 
 interface Means {
@@ -85,7 +85,7 @@ export function createIdentities(
       proven.set(key, user)
       return user
     } catch (error) {
-      if (error instanceof RexecError && error.code === 'token_invalid') {
+      if (isVerdict(error) || (error instanceof RexecError && error.code === 'token_invalid')) {
         proven.delete(key)
         refused.set(key, error)
       }
@@ -128,9 +128,9 @@ export function createIdentities(
       if (failures.length === authenticators.length) throw asUnavailable(failures[0]!.reason)
     },
 
-    async knows(name) {
+    async knows(name, options) {
       const answers = await Promise.all(
-        authenticators.map((authenticator) => authenticator.knows?.(name).catch(() => undefined)),
+        authenticators.map((authenticator) => authenticator.knows?.(name, options).catch(() => undefined)),
       )
       if (answers.includes(true)) return true
       return answers.includes(undefined) ? undefined : false

@@ -1,55 +1,71 @@
 import { RexecError } from '../../common/errors.ts'
 import type { Logger } from '../../common/logger.ts'
 import type { User } from '../pipeline.ts'
-import { ask } from './ask.ts'
 import { type Authenticator, isUserName, unavailable } from './authenticator.ts'
+import { createAskHub, textsOf } from './jupyterhub-api.ts'
+import { createHubUsers } from './jupyterhub-users.ts'
 import type { JupyterhubSettings } from './settings.ts'
 
 const NAME = 'jupyterhub'
-/** How a hub says that it does not know a token: 403, never 401; 404 of one whose user is gone. */
-const REFUSED = [401, 403, 404]
+/** A hub answers 403 for a token that it does not know, and never 401, which something before it may. */
+const UNKNOWN = [401, 403]
 
-/** Tokens of a JupyterHub: the hub says whose they are and what they are good for (GET /user). */
+/**
+ * Tokens of a JupyterHub, which says whose they are and what they may be used for: users' own, those of their servers,
+ * and those that a browser's login has brought.
+ */
 export function createJupyterhub(settings: JupyterhubSettings, logger: Logger): Authenticator {
-  const url = settings.apiUrl.replace(/\/+$/, '')
-  const wanted = ['access:services', `access:services!service=${settings.serviceName}`]
+  const { apiToken, serviceName } = settings
+  const ask = createAskHub(settings)
+  const wanted = ['access:services', `access:services!service=${serviceName}`]
+  const log = logger.child({ authenticator: NAME })
+  /** What is wrong with our own token, so that the log says it once. */
+  let wrong: string | undefined
 
-  function read(text: string): User | undefined {
-    const { kind, name, scopes, groups } = parseObject(text)
+  function read({ kind, name, scopes, groups }: Record<string, unknown>): User {
     if (kind !== 'user') throw new RexecError('token_wrong_kind')
-    if (!isTexts(scopes) || !scopes.some((scope) => wanted.includes(scope)))
-      throw new RexecError('scope_missing')
-    if (!isUserName(name)) {
-      logger.warn({ authenticator: NAME }, 'A token without a usable user name was refused.')
-      return undefined
+    if (!textsOf(scopes).some((scope) => wanted.includes(scope))) {
+      throw new RexecError('scope_missing', `The scope "access:services!service=${serviceName}" is missing.`)
     }
-    return { name, groups: isTexts(groups) ? groups : [], authenticator: NAME }
+    if (isUserName(name)) return { name, groups: textsOf(groups), authenticator: NAME }
+    log.warn('A user whose name has control or invisible characters, or too many, was refused.')
+    throw new RexecError('not_allowed', 'Your user name has characters that cannot be used here.')
+  }
+
+  async function checkOwnToken(token: string): Promise<void> {
+    const { status, object } = await ask('/user', { token })
+    if (status !== 200 && !UNKNOWN.includes(status)) throw unavailable(`status ${status}`)
+    const { kind, name } = status === 200 ? object() : {}
+    const before = wrong
+    wrong = undefined
+    if (status !== 200) wrong = 'the hub does not know it: it must be the api_token of the service there'
+    else if (kind !== 'service' || name !== serviceName)
+      wrong = `it is not that of the service ${serviceName}`
+    if (wrong && wrong !== before) {
+      log.error(
+        { setting: 'identity.jupyterhub.apiToken', reason: wrong },
+        'Browsers cannot log in, and vanished users are not noticed.',
+      )
+    }
   }
 
   return {
     name: NAME,
     async authenticate({ token }) {
-      const headers = { authorization: `Bearer ${token}` }
-      const { status, text } = await ask(`${url}/user`, { method: 'GET', headers }, settings)
-      if (REFUSED.includes(status)) return undefined
+      const { status, object } = await ask('/user', { token })
+      if (UNKNOWN.includes(status)) return undefined
+      // 404 as well: then apiUrl is not that of a hub, which says nothing about the token.
       if (status !== 200) throw unavailable(`status ${status}`)
-      return read(text)
+      return read(object())
     },
     async check() {
-      const { status } = await ask(`${url}/`, { method: 'GET' }, settings)
-      if (status !== 200) throw unavailable(`status ${status}`)
+      const { status, object } = await ask('/')
+      if (status !== 200 || typeof object().version !== 'string') {
+        throw unavailable(`identity.jupyterhub.apiUrl does not lead to the API of a hub (status ${status})`)
+      }
+      // Tokens can be checked without it, so being ready does not depend on it.
+      if (apiToken) await checkOwnToken(apiToken)
     },
+    knows: createHubUsers(settings, ask, log),
   }
-}
-
-function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((text) => typeof text === 'string')
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  try {
-    const value = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  } catch {}
-  throw unavailable('the answer is no JSON object')
 }

@@ -144,12 +144,18 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
 
   async function leave(namespace: V1Namespace, user: string): Promise<void> {
     const name = namespace.metadata!.name!
-    for (const server of store.list(name, user)) {
-      const job = store.job(name, server.name)
-      if (!job || job.metadata!.deletionTimestamp) continue
-      await remove(job, { action: 'server.stop', user, server: server.name, reason: 'vanished' })
+    const jobs = store
+      .list(name, user)
+      .map((server) => ({ server: server.name, job: store.job(name, server.name) }))
+      .filter(({ job }) => job && !job.metadata!.deletionTimestamp)
+    const isDeleted = mode === 'made' && whenUserVanishes === 'delete'
+    if (jobs.length === 0 && !isDeleted) return
+    // What was remembered may be old: somebody who has come back has perhaps just started a server.
+    if ((await knows(user, { fresh: true })) !== false) return
+    for (const { server, job } of jobs) {
+      await remove(job!, { action: 'server.stop', user, server, reason: 'vanished' })
     }
-    if (mode !== 'made' || whenUserVanishes !== 'delete') return
+    if (!isDeleted) return
     await doing(namespace, { action: 'namespace.delete', user, reason: 'vanished' }, () =>
       api.core.deleteNamespace({ name, body: deletionOf(namespace) }),
     )

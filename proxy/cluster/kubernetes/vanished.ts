@@ -3,8 +3,8 @@ import type { Api } from './api.ts'
 import { VANISHED_SINCE } from './names.ts'
 import type { KubernetesSettings } from './settings.ts'
 
-/** Whether there is a user of this exact name; undefined when nobody can tell. */
-export type Knows = (user: string) => Promise<boolean | undefined>
+/** Whether there is a user of this exact name; undefined when nobody can tell. `fresh` is never from memory. */
+export type Knows = (user: string, options?: { fresh?: boolean }) => Promise<boolean | undefined>
 
 export interface Vanishing {
   /**
