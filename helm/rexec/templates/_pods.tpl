@@ -35,12 +35,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 
 {{- define "rexec.imagePullSecrets" -}}
-{{- with .Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
+{{- $secrets := list }}
+{{- range .Values.imagePullSecrets }}
+{{- $secrets = append $secrets (dict "name" .) }}
 {{- end }}
+{{- $secrets | toJson }}
 {{- end }}
 
 {{- /* The Pod Security Standard "restricted". The image says which user it is; OpenShift chooses another. */}}
@@ -58,6 +57,17 @@ capabilities: { drop: [ALL] }
 {{- /* Where a component runs: (list $ "proxy" .Values.proxy). */}}
 {{- define "rexec.scheduling" -}}
 {{- $values := index . 2 -}}
+topologySpreadConstraints:
+{{- if $values.topologySpreadConstraints }}
+  {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
+{{- else }}
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "rexec.selector" . | nindent 8 }}
+{{- end }}
 {{- with $values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
@@ -72,16 +82,5 @@ tolerations:
 {{- with $values.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
-{{- end }}
-topologySpreadConstraints:
-{{- if $values.topologySpreadConstraints }}
-  {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
-{{- else }}
-  - maxSkew: 1
-    topologyKey: kubernetes.io/hostname
-    whenUnsatisfiable: ScheduleAnyway
-    labelSelector:
-      matchLabels:
-        {{- include "rexec.selector" . | nindent 8 }}
 {{- end }}
 {{- end }}

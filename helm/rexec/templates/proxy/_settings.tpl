@@ -1,4 +1,4 @@
-{{- /* The proxy's settings: what the chart knows, and over it proxy.config. As JSON, which keeps large numbers whole. */}}
+{{- /* The proxy's settings: what the chart knows, and over it proxy.config. JSON, which is YAML too, keeps large numbers whole. */}}
 
 {{- define "rexec.proxy.settings" -}}
 {{- $brokers := list }}
@@ -26,8 +26,12 @@
 {{- end }}
 {{- $_ := set $identity "jupyterhub" $jupyterhub }}
 {{- end }}
-{{- /* The hub's proxy has an address of the cluster, and the network policy lets in nobody else. */}}
+{{- /*
+  trustProxy: the hub's proxy has an address of the cluster, and the network policy lets in nobody else.
+  shutdownDelaySeconds: until all know that a pod is no endpoint any more, requests still come.
+*/}}
 {{- $computed := dict
+  "shutdownDelaySeconds" 5
   "host" "0.0.0.0"
   "port" 10101
   "prefix" .Values.prefix
