@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import cookies from '@fastify/cookie'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify'
 import { createAuthorize } from './authorize.ts'
@@ -15,6 +16,8 @@ import { ajvOptions } from './plugins/validation.ts'
 import { addApi } from './routes/api/v1/api.ts'
 import { addDocs } from './routes/docs.ts'
 import { addHealth } from './routes/health.ts'
+import { addLogin } from './routes/login.ts'
+import { addPage } from './routes/page.ts'
 import { addRexec } from './routes/rexec/rexec.ts'
 import { addRoot } from './routes/root.ts'
 import { createSecurityModel } from './security-model/approve.ts'
@@ -23,6 +26,9 @@ import type { Parts, Service } from './service.ts'
 
 /** Fastify, with types made from typebox schemas. */
 export type App = FastifyInstance<
+import { createHubOauth } from './session/hub-oauth.ts'
+import { createLogins } from './session/logins.ts'
+import { createSessions } from './session/session.ts'
   RawServerDefault,
   IncomingMessage,
   ServerResponse,
@@ -61,6 +67,7 @@ export async function buildApp(parts: Parts): Promise<App> {
   const service: Service = {
     ...parts,
     authorize: createAuthorize(settings.securityModel),
+  const oauth = createHubOauth(settings.identity.jupyterhub, prefix)
     servers: createServers(createSecurityModel(settings.securityModel), cluster, signer, registry, {
       serversPerUser: limits.serversPerUser,
       startsPerUser: limits.startsPerUser,
@@ -69,6 +76,8 @@ export async function buildApp(parts: Parts): Promise<App> {
   }
 
   connections.watch(app)
+    sessions: createSessions(signer, settings),
+    logins: oauth && createLogins(oauth, signer, settings),
   addProblems(app, registry)
   addMetrics(app, registry)
   addHeaders(app)
@@ -76,11 +85,14 @@ export async function buildApp(parts: Parts): Promise<App> {
   addTokens(app)
   addJsonBodies(app, limits.bodyDepth)
   refuseUnknownQueries(app)
+  await app.register(cookies)
   const refuseOtherMethods = collectMethods(app)
   await addDocs(app, prefix)
   await app.register(
     async (app) => {
-      addRoot(app)
+      addRoot(app, await addPage(app, service))
+      const { logins } = service
+      if (logins) app.register(async (app: App) => addLogin(app, service, logins))
       addHealth(app, service)
       app.register(async (app: App) => addApi(app, service), { prefix: '/api/v1' })
       for (const prefix of ['/', '/rexec'])

@@ -9,6 +9,8 @@ export interface Act {
     | 'server.start'
     | 'server.stop'
     | 'token.make'
+    // A browser has logged in at the hub.
+    | 'session.begin'
     // By rexec itself (cluster/kubernetes/reconciler.ts): a Job ended for good, one cleared away.
     | 'server.fail'
     | 'server.clear'

@@ -5,6 +5,8 @@ import type { Authorize } from './authorize.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { Identities } from './identity/identities.ts'
 import type { Servers } from './servers.ts'
+import type { Logins } from './session/logins.ts'
+import type { Sessions } from './session/session.ts'
 import type { ProxySettings } from './settings.ts'
 
 /** What the service is built from; the composition root (main.ts, bin/local.ts, a test) makes them. */
@@ -23,3 +25,6 @@ export interface Service extends Parts {
   authorize: Authorize
   servers: Servers
 }
+  sessions: Sessions
+  /** Undefined where no hub is set up for it. */
+  logins: Logins | undefined

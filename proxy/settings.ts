@@ -153,6 +153,13 @@ export const ProxySettings = Type.Object(
           default: 'local',
           description:
             'Where servers run: kubernetes = Jobs, each user in a namespace; local = child processes, without isolation.',
+    session: Type.Object(
+      {
+        seconds: seconds(43200, 300, 1209600, 'A browser stays logged in for this time at most.'),
+        loginSeconds: seconds(600, 60, 3600, 'A login at the hub must be over after this time.'),
+      },
+      section,
+    ),
         }),
         stateFolder: Type.String({
           minLength: 1,

@@ -6,6 +6,7 @@ export interface Question {
   method: 'GET' | 'POST'
   headers?: Record<string, string>
   json?: unknown
+  form?: Record<string, string>
 }
 
 export interface AskLimits {

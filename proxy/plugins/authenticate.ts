@@ -2,11 +2,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { RexecError } from '../../common/errors.ts'
 import type { Grant } from '../pipeline.ts'
 import type { Service } from '../service.ts'
+import { hubCookieOf } from '../session/session.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** What the request showed, proven or not. */
     token: string | undefined
+    /** With a browser's session: the hub's own cookie. */
+    hubCookie: string | undefined
     /** Who sent it and what they may do. Undefined on routes without authentication. */
     grant: Grant
   }
@@ -23,6 +26,7 @@ const HEADER = /^(?:bearer|token) +([!-~]+)$/i
 /** Before anything else of a request is looked at, on every address: refuses tokens in the URL and doubled ones. */
 export function addTokens(app: FastifyInstance): void {
   app.decorateRequest('token')
+  app.decorateRequest('hubCookie')
   app.decorateRequest('grant')
   app.addHook('onRequest', async (request) => {
     if (Object.keys(request.query ?? {}).some((name) => TOKEN_PARAMETERS.test(name))) {
@@ -32,16 +36,30 @@ export function addTokens(app: FastifyInstance): void {
   })
 }
 
-/** For the routes of this scope: authenticate -> authorize, before the body is read. */
+/**
+ * For the routes of this scope: authenticate -> authorize, before the body is read. Without an Authorization header a
+ * browser's session counts, when our own page has sent the request.
+ */
 export function requireUser(app: FastifyInstance, service: Service): void {
-  app.addHook('onRequest', (request) => prove(request, service))
+  app.addHook('onRequest', async (request) => {
+    if (!request.token) await takeSession(request, service)
+    await prove(request, service)
+  })
+}
+
+async function takeSession(request: FastifyRequest, { sessions }: Service): Promise<void> {
+  const session = await sessions.prove(request)
+  if (!session) return
+  request.token = session.token
+  request.hubCookie = hubCookieOf(request)
 }
 
 /** @throws token_missing, token_invalid, identity_unavailable, not_allowed */
 export async function prove(request: FastifyRequest, { identities, authorize }: Service): Promise<void> {
-  if (!request.token) throw new RexecError('token_missing')
+  const { token, hubCookie: cookie } = request
+  if (!token) throw new RexecError('token_missing')
   const fresh = request.routeOptions.config.freshIdentity ?? false
-  request.grant = authorize(await identities.authenticate(request.token, { fresh }))
+  request.grant = authorize(await identities.authenticate(token, { fresh, ...(cookie && { cookie }) }))
 }
 
 function headerToken(request: FastifyRequest): string | undefined {

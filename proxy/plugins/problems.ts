@@ -1,7 +1,17 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, errorTable, RexecError } from '../../common/errors.ts'
 import { Counter, type Registry } from '../../common/metrics.ts'
+import { messagePage } from '../page/message.ts'
+import { wantsPage } from '../session/browser.ts'
+import { PAGE_HEADERS } from './headers.ts'
 import { explain } from './validation.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Refusals are pages where a browser asks for one. */
+    forPeople?: boolean
+  }
+}
 
 /** What Fastify refuses by itself, in codes of ours. */
 const FASTIFY_CODES: Record<string, ErrorCode> = {
@@ -50,7 +60,20 @@ export function sendProblem(error: RexecError, request: FastifyRequest, reply: F
   const { status, retryAfter } = error
   if (status === 503 || status === 429) reply.header('retry-after', retryAfter ?? RETRY_AFTER)
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="rexec"')
-  return reply.code(status).type('application/problem+json').send(problemOf(error, request.id))
+  const problem = problemOf(error, request.id)
+  if (request.routeOptions.config.forPeople && wantsPage(request)) {
+    return reply.code(status).headers(PAGE_HEADERS).send(pageOf(problem))
+  }
+  return reply.code(status).type('application/problem+json').send(problem)
+}
+
+function pageOf({ title, detail, code, requestId }: ReturnType<typeof problemOf>): string {
+  return messagePage({
+    title,
+    paragraphs: [detail],
+    links: [{ text: 'Try again', href: './' }],
+    note: `${code}, request ${requestId}`,
+  })
 }
 
 function asRexecError(error: FastifyError | RexecError): RexecError {

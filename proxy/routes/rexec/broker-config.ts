@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
 import type { App } from '../../app.ts'
 import { brokerOf } from '../../broker-address.ts'
+import { externalUrl } from '../../external-url.ts'
 import { answers } from '../../schemas.ts'
 import type { Service } from '../../service.ts'
-import { externalUrl } from './external-url.ts'
 
 const BrokerConfig = Type.Object({
   broker_external_host: Type.String(),

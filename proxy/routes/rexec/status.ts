@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
 import { version } from '../../../common/version.ts'
 import type { App } from '../../app.ts'
+import { externalUrl } from '../../external-url.ts'
 import { answers } from '../../schemas.ts'
 import type { Service } from '../../service.ts'
-import { externalUrl } from './external-url.ts'
 
 /** The version of the NDP EP API that these routes follow: ndp-ep 0.9.0 asks for this one or a later one. */
 const NDP_EP_API = '0.2.0'

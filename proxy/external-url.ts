@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { RexecError } from '../../../common/errors.ts'
-import type { ProxySettings } from '../../settings.ts'
+import { RexecError } from '../common/errors.ts'
+import type { ProxySettings } from './settings.ts'
 
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?$/i
 

@@ -1,0 +1,78 @@
+import { Type } from 'typebox'
+import { RexecError } from '../../common/errors.ts'
+import type { App } from '../app.ts'
+import { audited } from '../audit.ts'
+import type { Service } from '../service.ts'
+import { isOwnWindow } from '../session/browser.ts'
+import type { Logins } from '../session/logins.ts'
+import { hubCookieOf } from '../session/session.ts'
+
+/** The provider may add parameters (RFC 6749, 4.1.2), which are passed over. */
+const CallbackQuery = Type.Object({
+  code: Type.Optional(Type.String({ maxLength: 1024 })),
+  state: Type.Optional(Type.String({ maxLength: 256 })),
+  error: Type.Optional(Type.String({ maxLength: 1024 })),
+})
+
+/** A browser logs in at the hub: GET /login -> the hub -> GET /oauth_callback -> the page. POST /logout ends it. */
+export function addLogin(app: App, service: Service, logins: Logins): void {
+  const { identities, authorize, sessions, settings } = service
+  const { prefix } = settings
+  /** HEAD must not log in anybody. */
+  const route = { exposeHeadRoute: false, config: { forPeople: true } }
+
+  app.addHook('onRequest', async (request) => {
+    if (request.method === 'GET' && !isOwnWindow(request, settings)) {
+      throw new RexecError(
+        'login_failed',
+        'A login takes place in a window of its own, in an up-to-date browser.',
+      )
+    }
+  })
+
+  app.get(
+    '/login',
+    { ...route, schema: { hide: true, querystring: loginQuery(prefix) } },
+    async (request, reply) =>
+      reply.redirect(await logins.begin(request, reply, request.query.next ?? `${prefix}/`)),
+  )
+
+  app.get(
+    '/oauth_callback',
+    { ...route, schema: { hide: true, querystring: CallbackQuery } },
+    async (request, reply) => {
+      const { token, seconds, next } = await logins.finish(request, reply, request.query)
+      const cookie = hubCookieOf(request)
+      const user = await identities.authenticate(token, { ...(cookie && { cookie }) })
+      await audited(request.log, { action: 'session.begin', user: user.name }, async () => {
+        request.grant = authorize(user)
+        await sessions.begin(request, reply, token, seconds)
+        return { outcome: 'begun' }
+      })
+      return reply.redirect(next)
+    },
+  )
+
+  app.post('/logout', { schema: { hide: true } }, async (request, reply) => {
+    if (!(await sessions.prove(request))) throw new RexecError('token_missing', 'You are not logged in.')
+    sessions.end(request, reply)
+    // There the token ends as well, which this service has no right to revoke.
+    return { next: logins.logoutUrl }
+  })
+}
+
+/** Plain paths below the prefix: nothing that a browser could read as another host or as a way out. */
+function loginQuery(prefix: string) {
+  const part = '(?!\\.{1,2}(/|$))[\\w.~-]+'
+  return Type.Object(
+    {
+      next: Type.Optional(
+        Type.String({
+          maxLength: 512,
+          pattern: `^${prefix.replaceAll('.', '\\.')}/(${part}(/${part})*/?)?$`,
+        }),
+      ),
+    },
+    { additionalProperties: false },
+  )
+}

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { RexecError } from '../../common/errors.ts'
+import type { App } from '../app.ts'
+import { externalUrl } from '../external-url.ts'
+import { messagePage } from '../page/message.ts'
+import { PAGE_HEADERS } from '../plugins/headers.ts'
+import type { Service } from '../service.ts'
+import { isOwnWindow } from '../session/browser.ts'
+import { hubCookieOf, type Session } from '../session/session.ts'
+
+const FOLDER = join(import.meta.dirname, '../page')
+const TYPES: Record<string, string> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+/** Where index.html wants what its script sends along. */
+const XSRF = '{{xsrf}}'
+
+/** Answers GET / for a browser. */
+export type ShowPage = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+
+/**
+ * The page for people, with its styles and scripts, from memory. Its HTML holds what proves a request to come from it. So
+ * it goes to where no other page of this host can read it: into a window of its own, not to a script or into a frame.
+ */
+export async function addPage(app: App, service: Service): Promise<ShowPage> {
+  for (const name of await readdir(FOLDER)) {
+    const type = TYPES[extname(name)]
+    if (type) addFile(app, name, type, await readFile(join(FOLDER, name)))
+  }
+  const html = await readFile(join(FOLDER, 'index.html'), 'utf8')
+  const { sessions, logins, settings } = service
+
+  return async (request, reply) => {
+    const [path] = request.url.split('?', 1)
+    if (!path!.endsWith('/')) return reply.redirect(`${settings.prefix}/`, 308)
+    if (!isOwnWindow(request, settings)) {
+      throw new RexecError(
+        'xsrf_invalid',
+        'This page opens in a window of its own only, in an up-to-date browser.',
+      )
+    }
+    if (!logins) return reply.headers(PAGE_HEADERS).send(withoutLogin(externalUrl(request, settings)))
+    const session = await sessions.read(request)
+    if (!session || !(await isAlive(session, request, service))) {
+      return reply.redirect(await logins.begin(request, reply, `${settings.prefix}/`))
+    }
+    return reply.headers(PAGE_HEADERS).send(html.replace(XSRF, sessions.xsrfToken(session)))
+  }
+}
+
+/** @throws identity_unavailable, scope_missing, not_allowed */
+async function isAlive(
+  { token }: Session,
+  request: FastifyRequest,
+  { identities, authorize }: Service,
+): Promise<boolean> {
+  try {
+    const cookie = hubCookieOf(request)
+    request.grant = authorize(await identities.authenticate(token, { ...(cookie && { cookie }) }))
+    return true
+  } catch (error) {
+    if (error instanceof RexecError && error.status === 401) return false
+    throw error
+  }
+}
+
+/** Browsers ask each time whether it has changed, so that page and scripts are of one version. */
+function addFile(app: App, name: string, type: string, content: Buffer): void {
+  const etag = `"${createHash('sha256').update(content).digest('base64url')}"`
+  app.get(`/page/${name}`, { schema: { hide: true } }, (request, reply) => {
+    reply.headers({ etag, 'cache-control': 'no-cache' })
+    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+    return reply.type(type).send(content)
+  })
+}
+
+function withoutLogin(url: string): string {
+  return messagePage({
+    title: 'This service is used with a token',
+    paragraphs: [
+      'No JupyterHub is set up here for logging in, so there is no page with your servers. Programs and notebooks use the service with a token.',
+      'In a terminal, with your token in TOKEN:',
+    ],
+    code: [
+      `curl -H "Authorization: Bearer $TOKEN" ${url}/api/v1/user`,
+      `curl -H "Authorization: Bearer $TOKEN" ${url}/api/v1/servers`,
+    ].join('\n'),
+    links: [{ text: 'All routes, to try out', href: 'docs' }],
+    note: '"rexec local" prints the tokens of its users when it starts.',
+  })
+}

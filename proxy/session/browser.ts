@@ -1,0 +1,41 @@
+import type { FastifyRequest } from 'fastify'
+import { externalUrl } from '../external-url.ts'
+import type { ProxySettings } from '../settings.ts'
+
+/**
+ * What a browser says of a request, in headers that no script can set (https://w3c.github.io/webappsec-fetch-metadata/).
+ * They are there over https and on localhost. On a hub without TLS they are missing, and with them this protection.
+ */
+type Address = Pick<ProxySettings, 'publicUrl' | 'prefix'>
+
+/** Whether somebody wants to read a page: an address typed, or a link followed. Programs that say nothing do not. */
+export function wantsPage({ headers }: FastifyRequest): boolean {
+  const mode = headers['sec-fetch-mode']
+  return mode === undefined
+    ? /\btext\/html\b/i.test(headers.accept ?? '')
+    : mode === 'navigate' && headers['sec-fetch-dest'] !== 'empty'
+}
+
+/**
+ * Whether the answer goes into a window of its own, where no other page can read it: not to a script, not into a frame.
+ * Over https a browser that does not tell is not believed.
+ */
+export function isOwnWindow(request: FastifyRequest, address: Address): boolean {
+  const { 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = request.headers
+  if (mode === undefined && destination === undefined) return !isHttps(request, address)
+  return mode === 'navigate' && destination === 'document'
+}
+
+/** Whether a request can come from our own page, as far as the browser tells. */
+export function isSameOrigin(request: FastifyRequest, address: Address): boolean {
+  const { origin, 'sec-fetch-site': site } = request.headers
+  if (site !== undefined && site !== 'same-origin') return false
+  if (origin === undefined) return request.method === 'GET' || request.method === 'HEAD'
+  // Hosts alone: behind a proxy that ends TLS the scheme may be lost; Sec-Fetch-Site knows it.
+  const { host } = new URL(externalUrl(request, address))
+  return URL.parse(origin)?.host === host
+}
+
+export function isHttps(request: FastifyRequest, address: Address): boolean {
+  return externalUrl(request, address).startsWith('https:')
+}
