@@ -23,12 +23,12 @@ import { addRoot } from './routes/root.ts'
 import { createSecurityModel } from './security-model/approve.ts'
 import { createServers } from './servers.ts'
 import type { Parts, Service } from './service.ts'
-
-/** Fastify, with types made from typebox schemas. */
-export type App = FastifyInstance<
 import { createHubOauth } from './session/hub-oauth.ts'
 import { createLogins } from './session/logins.ts'
 import { createSessions } from './session/session.ts'
+
+/** Fastify, with types made from typebox schemas. */
+export type App = FastifyInstance<
   RawServerDefault,
   IncomingMessage,
   ServerResponse,
@@ -64,28 +64,28 @@ export async function buildApp(parts: Parts): Promise<App> {
   // Their bytes are limited; by count Node would pass over the rest, a second Authorization among them.
   app.server.maxHeadersCount = 0
 
+  const oauth = createHubOauth(settings.identity.jupyterhub, prefix)
   const service: Service = {
     ...parts,
     authorize: createAuthorize(settings.securityModel),
-  const oauth = createHubOauth(settings.identity.jupyterhub, prefix)
     servers: createServers(createSecurityModel(settings.securityModel), cluster, signer, registry, {
       serversPerUser: limits.serversPerUser,
       startsPerUser: limits.startsPerUser,
       credentialMarginSeconds: settings.tokens.credentialMarginSeconds,
     }),
+    sessions: createSessions(signer, settings),
+    logins: oauth && createLogins(oauth, signer, settings),
   }
 
   connections.watch(app)
-    sessions: createSessions(signer, settings),
-    logins: oauth && createLogins(oauth, signer, settings),
   addProblems(app, registry)
   addMetrics(app, registry)
   addHeaders(app)
   refuseAmbiguous(app)
+  await app.register(cookies)
   addTokens(app)
   addJsonBodies(app, limits.bodyDepth)
   refuseUnknownQueries(app)
-  await app.register(cookies)
   const refuseOtherMethods = collectMethods(app)
   await addDocs(app, prefix)
   await app.register(

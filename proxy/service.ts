@@ -24,7 +24,7 @@ export interface Parts {
 export interface Service extends Parts {
   authorize: Authorize
   servers: Servers
-}
   sessions: Sessions
   /** Undefined where no hub is set up for it. */
   logins: Logins | undefined
+}

@@ -147,12 +147,6 @@ export const ProxySettings = Type.Object(
       },
       section,
     ),
-    cluster: Type.Object(
-      {
-        kind: Type.Enum(['kubernetes', 'local'], {
-          default: 'local',
-          description:
-            'Where servers run: kubernetes = Jobs, each user in a namespace; local = child processes, without isolation.',
     session: Type.Object(
       {
         seconds: seconds(43200, 300, 1209600, 'A browser stays logged in for this time at most.'),
@@ -160,6 +154,12 @@ export const ProxySettings = Type.Object(
       },
       section,
     ),
+    cluster: Type.Object(
+      {
+        kind: Type.Enum(['kubernetes', 'local'], {
+          default: 'local',
+          description:
+            'Where servers run: kubernetes = Jobs, each user in a namespace; local = child processes, without isolation.',
         }),
         stateFolder: Type.String({
           minLength: 1,
