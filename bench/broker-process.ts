@@ -9,10 +9,11 @@ import { RexecError } from '../common/errors.ts'
 import { createLogger } from '../common/logger.ts'
 import { createRegistry } from '../common/metrics.ts'
 import { checkSettings } from '../common/settings.ts'
+import { createVerifier } from '../common/tokens.ts'
 
 const broker = await createBroker({
   settings: checkSettings(BrokerSettings, { clients: { port: 0 }, servers: { port: 0 }, drainSeconds: 0 }),
-  publicKeys: JSON.parse(await text(process.stdin)),
+  verify: createVerifier(JSON.parse(await text(process.stdin))),
   // The load shows exec tokens, which need no proxy.
   identify: () => Promise.reject(new RexecError('token_invalid')),
   logger: createLogger('broker', { level: 'warn' }),

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createBroker, type Identify } from '../broker/broker.ts'
 import { createIdentify } from '../broker/identify.ts'
+import { ProxyClient } from '../broker/proxy-client.ts'
 import { BrokerSettings } from '../broker/settings.ts'
 import { createLogger, type Logger } from '../common/logger.ts'
 import { createRegistry } from '../common/metrics.ts'
@@ -124,7 +125,7 @@ async function compose(options: Composition): Promise<Omit<LocalService, 'close'
       clients: { host: HOST, port: options.brokerPort },
       servers: { host: HOST, port: 0 },
     }),
-    publicKeys: signer.publicKeys,
+    verify: createVerifier(signer.publicKeys),
     identify: async (token) => (await proxyIsThere.promise)(token),
     logger: logger('broker'),
     registry: createRegistry(),
@@ -143,12 +144,10 @@ async function compose(options: Composition): Promise<Omit<LocalService, 'close'
 
   const url = await startProxy(options, cluster, broker, logger('proxy'))
   proxyIsThere.resolve(
-    createIdentify({
-      url,
-      credential: state.brokerCredential,
-      timeout: IDENTIFY_TIMEOUT,
-      logger: logger('broker'),
-    }),
+    createIdentify(
+      new ProxyClient({ url, credential: state.brokerCredential, timeout: IDENTIFY_TIMEOUT }),
+      logger('broker'),
+    ),
   )
   return {
     url,

@@ -1,7 +1,7 @@
 import type { Logger } from '../common/logger.ts'
 import type { Registry } from '../common/metrics.ts'
 import { MAX_PART } from '../common/protocol.ts'
-import { createVerifier, type PublicKeys } from '../common/tokens.ts'
+import type { Verifier } from '../common/tokens.ts'
 import { type ClientContext, ClientSession } from './client.ts'
 import { Inquiry } from './inquiry.ts'
 import { LimitedLog } from './limited-log.ts'
@@ -19,8 +19,8 @@ export type { Identify } from './prover.ts'
 
 export interface BrokerOptions {
   settings: BrokerSettings
-  /** The proxy's, for exec tokens and server credentials. */
-  publicKeys: PublicKeys
+  /** Proves exec tokens and server credentials with the proxy's public keys. */
+  verify: Verifier
   identify: Identify
   logger: Logger
   registry: Registry
@@ -30,8 +30,11 @@ export interface Broker {
   /** tcp://host:port as bound. */
   clientAddress: string
   serverAddress: string
-  /** Refuses new calls and ends the waiting ones; resolves when the running ones have ended, or after `seconds`. */
-  drain(seconds: number): Promise<void>
+  /**
+   * Lets no client in any more, so that new ones go to the next broker, and goes on serving those that are connected;
+   * servers may still come, for the calls that wait. Resolves when no call is left, or after drainSeconds.
+   */
+  drain(): Promise<void>
   /** Ends what still runs with broker_stopping and closes both ports. */
   close(): Promise<void>
 }
@@ -43,7 +46,7 @@ const SERVER_MESSAGE_EXTRA = 64 * 1024
 
 /** Builds the broker and listens on both ports. */
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
-  const { settings, publicKeys, identify, logger, registry } = options
+  const { settings, verify, identify, logger, registry } = options
   const { clients, servers, connections, messages, buffers, queue } = settings
   const budget: Budget = { used: 0 }
   const limitedLog = new LimitedLog(logger)
@@ -57,7 +60,6 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   })
   const router = new Router(settings, budget, metrics)
   const inquiry = new Inquiry(router, identify, queue.askSeconds * 1000, logger)
-  const verify = createVerifier(publicKeys)
   const limits: ConnectionLimits = {
     maxFrames: messages.maxFrames,
     maxMessageBytes: messages.maxBytes,
@@ -122,15 +124,25 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     router.tick(now)
   }, TICK)
 
+  const isBusy = () =>
+    router.waiting > 0 ||
+    router.arriving > 0 ||
+    clientPort.isBusy ||
+    welcome().some((session) => session.outstanding > 0)
+
   return {
     clientAddress,
     serverAddress,
-    async drain(seconds) {
-      router.stopping = true
-      router.failWaiting('broker_stopping')
-      const until = performance.now() + seconds * 1000
-      while (performance.now() < until && welcome().some((session) => session.outstanding > 0))
+    async drain() {
+      clientPort.stopAccepting()
+      const until = performance.now() + settings.drainSeconds * 1000
+      let quietSince = performance.now()
+      for (let seen = router.submitted; performance.now() < until; seen = router.submitted) {
+        const now = performance.now()
+        if (isBusy() || router.submitted > seen) quietSince = now
+        else if (clientPort.connections === 0 || now - quietSince >= settings.settleSeconds * 1000) return
         await new Promise((resolve) => setTimeout(resolve, TICK))
+      }
     },
     async close() {
       router.stopping = true

@@ -172,8 +172,10 @@ export class ClientSession implements Session {
   #prove(envelope: readonly Buffer[], token: Buffer, then: () => void): void {
     if (token.length === 0) return this.#refuse(envelope, 'token_missing')
     if (token.length > MAX_TOKEN) return this.#refuse(envelope, 'token_invalid')
+    const { router, prover, logger } = this.#context
     this.connection.hold()
-    this.#context.prover
+    router.arriving++
+    prover
       .prove(token)
       .then(
         (proof) => {
@@ -183,8 +185,11 @@ export class ClientSession implements Session {
         },
         (error) => this.#refuse(envelope, error),
       )
-      .catch((error) => this.#context.logger.error({ err: error }, 'message failed'))
-      .finally(() => this.connection.release())
+      .catch((error) => logger.error({ err: error }, 'message failed'))
+      .finally(() => {
+        router.arriving--
+        this.connection.release()
+      })
   }
 
   #take(envelope: readonly Buffer[], first: Buffer, second: Buffer): void {

@@ -26,6 +26,9 @@ export class Router {
   #waitingBytes = 0
   /** New calls are refused. */
   stopping = false
+  /** Calls that came so far, and messages whose token is being proven. */
+  submitted = 0
+  arriving = 0
   /** Called when a call waits while no server that could take it is connected. */
   whenServerless: (user: User) => void = () => {}
 
@@ -41,6 +44,7 @@ export class Router {
 
   /** Takes a new call of a proven user: it is started, waits, or is refused. */
   submit(call: Call): void {
+    this.submitted++
     if (this.stopping) return this.fail(call, 'broker_stopping')
     if (this.#budget.used > this.#settings.buffers.totalBytes) return this.fail(call, 'broker_overloaded')
     const user = this.#user(call.user)

@@ -258,7 +258,7 @@ export class ServerSession implements Session {
           this.#expiresAt = claims.expiresAt * 1000
           this.#welcome(ready.info)
         },
-        (error) => this.#refuse('credential_refused', error instanceof RexecError ? error.detail : undefined),
+        (error) => this.#notProven(error),
       )
       .catch((error) => this.#context.logger.error({ err: error }, 'READY failed'))
       .finally(() => this.connection.release())
@@ -277,6 +277,15 @@ export class ServerSession implements Session {
     )
     router.addServer(this)
     this.#goTo({ state, message: '' })
+  }
+
+  #notProven(error: unknown): void {
+    const known = error instanceof RexecError
+    // That nobody can tell now is no verdict: a refused server would end, one that is closed comes again (S1).
+    if (!known || error.status < 500)
+      return this.#refuse('credential_refused', known ? error.detail : undefined)
+    this.#context.metrics.refused(error.code)
+    this.connection.destroy(error.code)
   }
 
   #refuse(code: ErrorCode, detail?: string): void {

@@ -41,8 +41,8 @@ export const BrokerSettings = Type.Object(
       timeoutSeconds: seconds(20, 'A server that is silent for so long is lost.'),
     }),
     admin: group({
-      host: host('127.0.0.1', 'GET /metrics and /healthz'),
-      port: port(9559, 'GET /metrics and /healthz'),
+      host: host('127.0.0.1', 'GET /metrics, /healthz and /readyz'),
+      port: port(9559, 'GET /metrics, /healthz and /readyz'),
     }),
     proxy: group({
       url: Type.String({
@@ -57,11 +57,19 @@ export const BrokerSettings = Type.Object(
       }),
       timeoutSeconds: seconds(10, 'Time for one question to the proxy.'),
     }),
-    publicKeysFile: Type.String({
-      minLength: 1,
-      default: '/etc/rexec/public-keys.json',
-      description:
-        "File with the proxy's public keys (a JSON Web Key Set), for exec tokens and server credentials.",
+    publicKeysFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "File with the proxy's public keys (a JSON Web Key Set), for exec tokens and server credentials. Without it the broker reads them from the proxy.",
+      }),
+    ),
+    keys: group({
+      refreshSeconds: seconds(60, 'The keys are read from the proxy again after this time.'),
+      pauseSeconds: seconds(
+        2,
+        'Between two readings there is at least this time, also when a token names an unknown key or the proxy is away.',
+      ),
     }),
     acceptIdentityTokens: Type.Boolean({
       default: true,
@@ -122,7 +130,13 @@ export const BrokerSettings = Type.Object(
       minimum: 0,
       default: 25,
       description:
-        'On SIGTERM, running calls may go on for this time; new ones are answered broker_stopping.',
+        'On SIGTERM no client is let in any more, and the calls of those that are connected may go on for this time; then they end with broker_stopping.',
+    }),
+    settleSeconds: Type.Number({
+      minimum: 0,
+      default: 1,
+      description:
+        'The broker ends before that when clients that stay connected have called nothing for this time.',
     }),
     logLevel: Type.String({ default: 'info', description: 'fatal, error, warn, info, debug or trace.' }),
   },

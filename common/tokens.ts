@@ -10,6 +10,7 @@ import {
   SignJWT,
 } from 'jose'
 import { RexecError } from './errors.ts'
+import type { PublicKeys } from './keys.ts'
 
 /**
  * Exec tokens (a client shows one to the broker) and server credentials (an agent shows one) are EdDSA JWTs
@@ -38,10 +39,6 @@ export interface Claims {
   id: string
 }
 
-export interface PublicKeys {
-  keys: JWK[]
-}
-
 export interface Signer {
   /** Makes a token that is valid for `lifetime` seconds from now. */
   sign(
@@ -60,15 +57,17 @@ export async function generateSigningKey(): Promise<JWK> {
   return { ...(await exportJWK(privateKey)), kid: randomUUID(), alg: 'EdDSA', use: 'sig' }
 }
 
-/** @throws TypeError when the key is not a private Ed25519 JWK. */
-export async function createSigner(privateKey: JWK): Promise<Signer> {
+/**
+ * Signs with the private key; the `others` are published beside it, for what they have signed or will sign.
+ * @throws TypeError when the key is not a private Ed25519 JWK.
+ */
+export async function createSigner(privateKey: JWK, others: JWK[] = []): Promise<Signer> {
   if (privateKey.kty !== 'OKP' || privateKey.crv !== 'Ed25519' || !privateKey.d || !privateKey.kid) {
     throw new TypeError('The signing key must be a private Ed25519 JWK with a kid.')
   }
   const key = await importJWK(privateKey, 'EdDSA')
-  const { d: _private, ...publicKey } = privateKey
   return {
-    publicKeys: { keys: [publicKey] },
+    publicKeys: { keys: [privateKey, ...others].map(({ d: _private, ...publicKey }) => publicKey) },
     async sign(kind, { user, server }, lifetime) {
       const { audience, typ } = KINDS[kind]
       const now = Math.floor(Date.now() / 1000)
@@ -93,13 +92,23 @@ export type Verifier = (kind: TokenKind, token: string) => Promise<Claims>
 
 /** Whether a token has the form of a JWT of ours; says nothing about its validity. */
 export function looksLikeOurs(token: string): boolean {
+  return headOf(token) !== undefined
+}
+
+/** Which key a token of ours says it was signed with; undefined for all else. */
+export function kidOf(token: string): string | undefined {
+  const kid = headOf(token)?.kid
+  return isText(kid) ? kid : undefined
+}
+
+function headOf(token: string): { kid?: unknown } | undefined {
   const [head, , , more] = token.split('.', 4)
-  if (!head || more !== undefined) return false
+  if (!head || more !== undefined) return undefined
   try {
-    const { typ } = JSON.parse(Buffer.from(head, 'base64url').toString())
-    return Object.values(KINDS).some((kind) => kind.typ === typ)
+    const { typ, kid } = JSON.parse(Buffer.from(head, 'base64url').toString())
+    return Object.values(KINDS).some((kind) => kind.typ === typ) ? { kid } : undefined
   } catch {
-    return false
+    return undefined
   }
 }
 

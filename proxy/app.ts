@@ -16,6 +16,7 @@ import { ajvOptions } from './plugins/validation.ts'
 import { addApi } from './routes/api/v1/api.ts'
 import { addDocs } from './routes/docs.ts'
 import { addHealth } from './routes/health.ts'
+import { addJwks } from './routes/jwks.ts'
 import { addLogin } from './routes/login.ts'
 import { addPage } from './routes/page.ts'
 import { addRexec } from './routes/rexec/rexec.ts'
@@ -94,6 +95,7 @@ export async function buildApp(parts: Parts): Promise<App> {
       const { logins } = service
       if (logins) app.register(async (app: App) => addLogin(app, service, logins))
       addHealth(app, service)
+      addJwks(app, service)
       app.register(async (app: App) => addApi(app, service), { prefix: '/api/v1' })
       for (const prefix of ['/', '/rexec'])
         app.register(async (app: App) => addRexec(app, service), { prefix })

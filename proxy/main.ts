@@ -1,6 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { parseSigningKeys } from '../common/keys.ts'
 import { createLogger, type Logger } from '../common/logger.ts'
 import { createRegistry, type Registry, serveMetrics } from '../common/metrics.ts'
 import { loadSettings, SettingsError } from '../common/settings.ts'
@@ -28,6 +30,7 @@ export async function main(args: string[]): Promise<void> {
   const logger = createLogger('proxy', { level: settings.logLevel })
   const registry = createRegistry()
   const signer = await readSigner()
+  const closing = new AbortController()
   const closers: (() => Promise<unknown>)[] = []
   try {
     const cluster = await openCluster(settings, logger, registry, closers)
@@ -42,13 +45,17 @@ export async function main(args: string[]): Promise<void> {
       verify: createVerifier(signer.publicKeys),
       logger,
       registry,
+      closing: closing.signal,
     })
     closers.push(() => app.close())
     const metrics = await serveMetrics(registry, settings.metrics.host, settings.metrics.port)
     closers.push(() => metrics[Symbol.asyncDispose]())
     const address = await app.listen({ host: settings.host, port: settings.port })
     logger.info({ url: address + settings.prefix }, 'listening')
-    logger.info({ signal: await told }, 'closing: no new connections, running requests are answered')
+    logger.info({ signal: await told }, 'closing: no longer ready')
+    closing.abort()
+    await sleep(settings.shutdownDelaySeconds * 1000)
+    logger.info('closing: no new connections, running requests are answered')
     // Ends by itself when nothing is left; this is for requests that would go on for ever.
     setTimeout(() => app.server.closeAllConnections(), settings.shutdownSeconds * 1000).unref()
   } finally {
@@ -111,9 +118,14 @@ async function secretSettings(): Promise<Record<string, unknown>> {
 async function readSigner(): Promise<Signer> {
   const key = await readSecret('REXEC_SIGNING_KEY')
   if (key === undefined) {
-    throw new SettingsError(['REXEC_SIGNING_KEY_FILE: required: a file with a private Ed25519 key as a JWK'])
+    throw new SettingsError([
+      'REXEC_SIGNING_KEY_FILE: required: a file with a private Ed25519 key, as PEM (PKCS#8) or JWK',
+    ])
   }
-  return createSigner(parseSecret('REXEC_SIGNING_KEY', key) as Parameters<typeof createSigner>[0])
+  const { current, others } = await parseSigningKeys(key).catch((error: Error) => {
+    throw new SettingsError([`REXEC_SIGNING_KEY: ${error.message}`])
+  })
+  return createSigner(current, others)
 }
 
 async function readSecret(name: string): Promise<string | undefined> {

@@ -18,6 +18,8 @@ export interface Parts {
   verify: Verifier
   logger: Logger
   registry: Registry
+  /** Aborts when the process has been told to end: it serves on for a while, but no more is to be sent here. */
+  closing?: AbortSignal
 }
 
 /** What every route is given. */

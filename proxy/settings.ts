@@ -95,7 +95,13 @@ export const ProxySettings = Type.Object(
       description: 'Addresses or networks whose X-Forwarded-* headers are believed.',
     }),
     logLevel: Type.String({ default: 'info', description: 'fatal, error, warn, info, debug or trace.' }),
-    shutdownSeconds: seconds(25, 1, 600, 'After SIGTERM, requests that run are given this time.'),
+    shutdownDelaySeconds: seconds(
+      0,
+      0,
+      120,
+      'After SIGTERM the service says "closing" on /readyz and goes on as usual for this time, so that nothing new is sent to it when it closes.',
+    ),
+    shutdownSeconds: seconds(25, 1, 600, 'When it closes, requests that run are given this time.'),
     metrics: Type.Object(
       {
         host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address for metrics.' }),

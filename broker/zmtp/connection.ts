@@ -132,6 +132,11 @@ export class Connection implements ParserSink {
     return this.#holds > 0
   }
 
+  /** In its handshake, within a message, or with bytes that wait for the peer. */
+  get isBusy(): boolean {
+    return this.#session === undefined || this.#parser.held > 0 || this.#writer.pending > 0
+  }
+
   // --- end
 
   /**

@@ -54,6 +54,16 @@ export class Listener {
     return `tcp://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
   }
 
+  /** Whether a handshake, a message or bytes for a peer are under way. */
+  get isBusy(): boolean {
+    return [...this.#connections].some((connection) => connection.isBusy)
+  }
+
+  /** Takes no new connections: the port is free at once. The ones there are go on. */
+  stopAccepting(): void {
+    this.#server.close()
+  }
+
   /** Takes no new connections. Resolves when the ones there are have been closed, at the latest after `time`. */
   async close(reason: string, time: number): Promise<void> {
     this.#server.close()

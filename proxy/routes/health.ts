@@ -1,32 +1,30 @@
 import { setTimeout } from 'node:timers/promises'
 import { Type } from 'typebox'
 import { RexecError } from '../../common/errors.ts'
+import type { Readiness as State } from '../../common/metrics.ts'
 import type { App } from '../app.ts'
 import { answers } from '../schemas.ts'
 import type { Service } from '../service.ts'
 
 const Health = Type.Object({ status: Type.Literal('ok') })
 const Readiness = Type.Object({
-  status: Type.Enum(['ready', 'not ready']),
+  status: Type.Enum(['ready', 'not ready', 'closing']),
   checks: Type.Record(Type.String(), Type.String(), { description: '"ok", or the code of what is wrong.' }),
 })
 
-/** GET /healthz: the process answers. GET /readyz: users can be told apart and servers can be started. */
-export function addHealth(app: App, { identities, cluster, settings }: Service): void {
+/** GET /healthz: the process answers. GET /readyz: users can be told apart and servers can be started, and go on so. */
+export function addHealth(app: App, { identities, cluster, settings, closing }: Service): void {
   const { readySeconds } = settings.limits
   const checks = { identity: () => identities.check(), cluster: () => cluster.check() }
 
-  async function readiness() {
+  async function readiness(): Promise<State> {
     const results = await Promise.all(
       Object.entries(checks).map(
         async ([name, check]) => [name, await outcome(check, readySeconds)] as const,
       ),
     )
     const ready = results.every(([, result]) => result === 'ok')
-    return {
-      status: ready ? ('ready' as const) : ('not ready' as const),
-      checks: Object.fromEntries(results),
-    }
+    return { status: ready ? 'ready' : 'not ready', checks: Object.fromEntries(results) }
   }
   /** Nobody proves who they are here, so many askers share one check. */
   let running: ReturnType<typeof readiness> | undefined
@@ -43,6 +41,7 @@ export function addHealth(app: App, { identities, cluster, settings }: Service):
     '/readyz',
     { schema: { ...open, summary: 'Can it work?', response: answers({ 200: Readiness, 503: Readiness }) } },
     async (_request, reply) => {
+      if (closing?.aborted) return reply.code(503).send({ status: 'closing', checks: {} })
       running ??= readiness().finally(() => {
         running = undefined
       })

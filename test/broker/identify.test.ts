@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { createIdentify } from '../../broker/identify.ts'
+import { ProxyClient } from '../../broker/proxy-client.ts'
 import { keptLog } from '../support/log.ts'
 
 const CREDENTIAL = 'broker-credential-1234567890'
@@ -19,7 +20,8 @@ async function start(t: Test, answer: (request: IncomingMessage, response: Serve
   const { logger, text: logged } = keptLog()
   const { port } = server.address() as { port: number }
   const url = `http://127.0.0.1:${port}/services/rexec/`
-  return { identify: createIdentify({ url, credential: CREDENTIAL, timeout: 300, logger }), logged }
+  const proxy = new ProxyClient({ url, credential: CREDENTIAL, timeout: 300 })
+  return { identify: createIdentify(proxy, logger), logged }
 }
 
 t.test('the token goes in the body, the credential in the header, nothing into the address', async (t) => {
@@ -43,6 +45,7 @@ t.test('a verdict is passed on; all else is called unavailable, and neither secr
   for (const [answer, code] of [
     [problem(401, 'token_invalid'), 'token_invalid'],
     [problem(403, 'not_allowed'), 'not_allowed'],
+    [problem(403, 'scope_missing'), 'scope_missing'],
     [problem(403, 'broker_only'), 'identity_unavailable'],
     [problem(401, 'token_missing'), 'identity_unavailable'],
     [problem(503, 'identity_unavailable'), 'identity_unavailable'],

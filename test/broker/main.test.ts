@@ -62,27 +62,49 @@ async function exit(child: ChildProcess): Promise<unknown> {
   return code
 }
 
-t.test('SIGTERM lets running calls end, refuses new ones, then ends with 0', async (t) => {
-  const broker = await start(t)
+t.test('SIGTERM: nobody new, but who is connected is served until nothing is left', async (t) => {
+  const broker = await start(t, { settleSeconds: 0.3 })
   const { child, next, listening } = broker
   const { exec, server, client } = await call(broker)
+  const admin = (path: string) => fetch(`http://127.0.0.1:${listening.admin.port}${path}`)
   const [, id] = await server.texts()
   client.send('other', '', exec, 'f', 'waits')
-
-  const metrics = await fetch(`http://127.0.0.1:${listening.admin.port}/metrics`)
-  t.match(await metrics.text(), /^rexec_broker_servers 1$/m)
+  t.match(await (await admin('/metrics')).text(), /^rexec_broker_servers 1$/m)
+  const ready = await admin('/readyz')
+  t.equal(ready.status, 200)
+  t.same(await ready.json(), { status: 'ready', checks: { keys: 'ok', listening: 'ok', proxy: 'unknown' } })
 
   child.kill('SIGTERM')
   await next('broker stops')
-  const [, , waited] = await client.next()
-  t.match(await unpickle(waited!), { details: { code: 'broker_stopping' } })
-  client.send('', exec, 'f', 'new')
-  const [, refused] = await client.next()
-  t.match(await unpickle(refused!), { details: { code: 'broker_stopping' } })
+  const closing = await admin('/readyz')
+  t.equal(closing.status, 503)
+  t.match(await closing.json(), { status: 'closing', checks: { listening: 'closing' } })
+  t.equal((await admin('/healthz')).status, 200)
+  await t.rejects(ZmtpPeer.connect(listening.clientAddress), 'a new client goes elsewhere')
+
+  client.send('new', '', exec, 'f', 'comes while it drains')
   server.send('EVENT', id!, 'final', 'done')
   t.same(await client.texts(), ['', 'done'])
+  const [, second] = await server.texts()
+  server.send('EVENT', second!, 'final', 'waited')
+  t.same(await client.texts(), ['other', '', 'waited'])
+  const [, third] = await server.texts()
+  server.send('EVENT', third!, 'final', 'came late')
+  t.same(await client.texts(), ['new', '', 'came late'])
   t.equal(await exit(child), 0)
   await Promise.all([client.closed, server.closed])
+})
+
+t.test('it does not wait for anybody when the last client has gone', async (t) => {
+  const broker = await start(t, { settleSeconds: 3600, drainSeconds: 3600 })
+  const { server, client } = await call(broker)
+  const [, id] = await server.texts()
+  broker.child.kill('SIGTERM')
+  await broker.next('broker stops')
+  server.send('EVENT', id!, 'final', 'done')
+  t.same(await client.texts(), ['', 'done'])
+  client.close()
+  t.equal(await exit(broker.child), 0)
 })
 
 t.test('a call that does not end in time is told so', async (t) => {

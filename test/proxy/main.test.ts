@@ -92,7 +92,7 @@ t.test('what is missing or wrong is said in a sentence that gives no secret away
     [
       'a key that is no JSON',
       (_env, folder) => writeFile(join(folder, 'key.json'), 's3cret'),
-      /REXEC_SIGNING_KEY: not valid JSON/,
+      /REXEC_SIGNING_KEY: must hold a private Ed25519 key/,
     ],
     [
       'a public key',
@@ -110,6 +110,25 @@ t.test('what is missing or wrong is said in a sentence that gives no secret away
     t.match(errors.join(''), message)
     t.notMatch(errors.join(''), 's3cret')
   }
+})
+
+t.test('SIGTERM: it says that it closes, and serves on for shutdownDelaySeconds', async (t) => {
+  const { child, ended } = start(t, await prepare(t.testdir(), 'shutdownDelaySeconds: 2'))
+  const { url } = await untilListening(child)
+  const told = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+  child.kill('SIGTERM')
+  for (let line = ''; !line.includes('closing: no longer ready'); ) line = (await told.next()).value
+  const [ready, health, user] = await Promise.all([
+    fetch(`${url}/readyz`),
+    fetch(`${url}/healthz`),
+    fetch(`${url}/api/v1/user`, { headers: { authorization: `Bearer ${TOKEN}` } }),
+  ])
+  t.equal(ready.status, 503)
+  t.same(await ready.json(), { status: 'closing', checks: {} })
+  t.equal(health.status, 200)
+  t.match(await user.json(), { name: 'alice' })
+  const [code] = await ended
+  t.equal(code, 0)
 })
 
 t.test('SIGTERM does not wait for a request longer than shutdownSeconds', async (t) => {

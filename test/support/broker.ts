@@ -3,7 +3,7 @@ import { BrokerSettings } from '../../broker/settings.ts'
 import { RexecError } from '../../common/errors.ts'
 import { Registry } from '../../common/metrics.ts'
 import { checkSettings } from '../../common/settings.ts'
-import { createSigner, generateSigningKey, type Signer } from '../../common/tokens.ts'
+import { createSigner, createVerifier, generateSigningKey, type Signer } from '../../common/tokens.ts'
 import { keptLog } from './log.ts'
 import { type Introduction, ZmtpPeer } from './zmtp-peer.ts'
 
@@ -54,7 +54,7 @@ export async function startBroker(
       connections: { lingerSeconds: 0.5, ...settings.connections },
       queue: { askSeconds: 0.05, ...settings.queue },
     }),
-    publicKeys: signer.publicKeys,
+    verify: createVerifier(signer.publicKeys),
     identify,
     logger: log.logger,
     registry,

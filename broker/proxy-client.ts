@@ -1,0 +1,86 @@
+import got from 'got'
+
+/** Bytes of an answer; a user's servers with their messages are far below it. */
+const MAX_ANSWER = 4 * 1024 * 1024
+
+export interface ProxyClientOptions {
+  /** The proxy's address with its prefix. */
+  url: string
+  /** The broker credential. */
+  credential: string
+  /** Milliseconds for one question. */
+  timeout: number
+}
+
+export interface ProxyAnswer {
+  status: number
+  /** The JSON of the answer; undefined when it is none. */
+  body: unknown
+}
+
+/** Asks the proxy. A redirect is an answer like any other: the credential goes nowhere else. */
+export class ProxyClient {
+  readonly url: string
+  readonly #credential: string
+  readonly #timeout: number
+  /** Whether the last question was answered; unknown before the first. */
+  lately: 'ok' | 'unavailable' | 'unknown' = 'unknown'
+
+  constructor({ url, credential, timeout }: ProxyClientOptions) {
+    this.url = url.replace(/\/+$/, '')
+    this.#credential = credential
+    this.#timeout = timeout
+  }
+
+  /** Public things: shows no credential. Rejects when there is no answer in time. */
+  get(path: string): Promise<ProxyAnswer> {
+    return this.#ask(path, { headers: { 'cache-control': 'no-cache' } })
+  }
+
+  /** Rejects when there is no answer in time. */
+  post(path: string, json: unknown): Promise<ProxyAnswer> {
+    const headers = { authorization: `Bearer ${this.#credential}` }
+    return this.#ask(path, { method: 'POST', headers, json })
+  }
+
+  async #ask(path: string, question: object): Promise<ProxyAnswer> {
+    try {
+      const answer = await this.#read(path, question)
+      this.lately = answer.status < 500 ? 'ok' : 'unavailable'
+      return answer
+    } catch (error) {
+      this.lately = 'unavailable'
+      // Only the code: the error itself holds the request with credential and token.
+      throw new Error(`no answer: ${(error as { code?: string }).code ?? 'it is too long'}`)
+    }
+  }
+
+  async #read(path: string, question: object): Promise<ProxyAnswer> {
+    const stream = got
+      .extend({ headers: { 'user-agent': 'rexec-broker', accept: 'application/json' } })
+      .stream(this.url + path, {
+        ...question,
+        timeout: { request: this.#timeout },
+        retry: { limit: 0 },
+        followRedirect: false,
+        throwHttpErrors: false,
+        decompress: false,
+      })
+    const chunks: Buffer[] = []
+    let size = 0
+    for await (const chunk of stream) {
+      size += chunk.length
+      if (size > MAX_ANSWER) throw new RangeError()
+      chunks.push(chunk)
+    }
+    return { status: stream.response!.statusCode, body: parse(Buffer.concat(chunks).toString()) }
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
