@@ -17,13 +17,15 @@ export class SettingsError extends Error {
 
 /**
  * Turns the text of a YAML or JSON file into a finished settings object with all defaults filled in.
- * `overrides` are dotted names with values (secrets from files or the environment).
+ * `overrides` are dotted names with values (secrets from files or the environment), `fallbacks` the same for what the
+ * text leaves out.
  * @throws SettingsError naming every setting that is unknown, missing or out of its bounds.
  */
 export function loadSettings<T extends TObject>(
   schema: T,
   text: string,
   overrides: Record<string, unknown> = {},
+  fallbacks: Record<string, unknown> = {},
 ): Static<T> {
   let settings: unknown
   try {
@@ -31,7 +33,7 @@ export function loadSettings<T extends TObject>(
   } catch (error) {
     throw new SettingsError([`not valid YAML or JSON: ${(error as Error).message.split('\n', 1)[0]}`])
   }
-  return checkSettings(schema, settings, overrides)
+  return checkSettings(schema, settings, overrides, fallbacks)
 }
 
 /** The same for settings that are already an object. The object is not changed. */
@@ -39,13 +41,14 @@ export function checkSettings<T extends TObject>(
   schema: T,
   input: unknown,
   overrides: Record<string, unknown> = {},
+  fallbacks: Record<string, unknown> = {},
 ): Static<T> {
   const settings = structuredClone(input)
   if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
     throw new SettingsError(['the file must hold names and values'])
   }
-  for (const [name, value] of Object.entries(overrides))
-    set(settings as Record<string, unknown>, name.split('.'), value)
+  for (const [name, value] of Object.entries(overrides)) set(settings, name.split('.'), () => value)
+  for (const [name, value] of Object.entries(fallbacks)) set(settings, name.split('.'), (had) => had ?? value)
   const validate = validatorOf(schema)
   if (validate(settings)) return settings as Static<T>
   throw new SettingsError(problemsOf(validate.errors ?? []))
@@ -86,11 +89,13 @@ function problemOf({ keyword, message, params }: ErrorObject): string {
   return message ?? keyword
 }
 
-function set(target: Record<string, unknown>, [head, ...rest]: string[], value: unknown): void {
-  if (head === undefined) return
-  if (rest.length === 0) target[head] = value
+/** Where a section is no section, the check says so. */
+function set(target: unknown, [head, ...rest]: string[], change: (had: unknown) => unknown): void {
+  if (head === undefined || typeof target !== 'object' || target === null) return
+  const section = target as Record<string, unknown>
+  if (rest.length === 0) section[head] = change(section[head])
   else {
-    target[head] ??= {}
-    set(target[head] as Record<string, unknown>, rest, value)
+    section[head] ??= {}
+    set(section[head], rest, change)
   }
 }

@@ -123,3 +123,20 @@ t.test('a wrong value is not repeated, it may be a secret', async (t) => {
   t.equal(said.length, 4)
   t.notMatch(said.join(), /hunter2/)
 })
+
+t.test('fallbacks count where neither the text nor an override says anything', async (t) => {
+  const load = (text: string, overrides: object = {}) =>
+    loadSettings(Settings, text, { ...overrides }, { url: 'fallback', port: 1, 'section.on': false })
+  t.match(load(''), { url: 'fallback', port: 1, mode: 'a', section: { on: false, names: [] } })
+  t.match(load('{"url": "file", "section": {"names": ["ab"]}}', { port: 2 }), {
+    url: 'file',
+    port: 2,
+    section: { on: false, names: ['ab'] },
+  })
+  t.match(load('section: { on: true }'), { section: { on: true } })
+  t.match(load('section:'), { section: { on: false } }, 'a section that is named and empty')
+  t.same(
+    problems(() => load('section: 5', { 'section.names': [] })),
+    ['section: must be object'],
+  )
+})

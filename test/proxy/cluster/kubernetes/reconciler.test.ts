@@ -3,6 +3,7 @@ import { createBaseline } from '../../../../proxy/cluster/kubernetes/baseline.ts
 import { VERDICT } from '../../../../proxy/cluster/kubernetes/names.ts'
 import { createNamespaces } from '../../../../proxy/cluster/kubernetes/namespace.ts'
 import type { KnownServer, ServerStore } from '../../../../proxy/cluster/kubernetes/store.ts'
+import type { Knows } from '../../../../proxy/cluster/kubernetes/vanished.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { BROKERS } from '../../../support/kubernetes-cluster.ts'
@@ -118,6 +119,26 @@ t.test('the reconciler', { skip }, async (t) => {
       code: 'quota_exceeded',
       message: /pods.*\[quota_exceeded\]$/,
     })
+  })
+
+  t.test('somebody who has come back is not taken for vanished because that was remembered', async (t) => {
+    const given = { namespaces: { prefix: 'back-', vanishedSeconds: 0, whenUserVanishes: 'delete' } }
+    const { namespace, settings, leave, jobs } = await aliceIn(t, server, 'back', given)
+    const asked: boolean[] = []
+    const knows: Knows = async (_user, { fresh = false } = {}) => {
+      asked.push(fresh)
+      return fresh
+    }
+    const other = await testReconciler(t, server.kubeconfig, { settings, knows })
+    await leave('new')
+    await inStore(other.store, namespace, 'new')
+    await until(other.store, namespace, () => {
+      void other.reconciler.pass()
+      return asked.includes(true)
+    })
+    await other.reconciler.pass()
+    t.same(other.audit(), [])
+    t.same(await jobs(), ['rexec-new'])
   })
 
   t.test('of several proxies one does it', async (t) => {
