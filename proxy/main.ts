@@ -14,6 +14,7 @@ import { createKubernetesCluster, type KubernetesMeans } from './cluster/kuberne
 import { environmentToPassOn } from './cluster/local/environment.ts'
 import { createLocalCluster } from './cluster/local/local.ts'
 import { acquireLock } from './cluster/local/lock.ts'
+import { hubEnvironment } from './hub-environment.ts'
 import { createIdentities } from './identity/identities.ts'
 import { ProxySettings } from './settings.ts'
 
@@ -25,7 +26,12 @@ export async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { settings: { type: 'string' } } })
   if (!values.settings) throw new SettingsError(['rexec proxy needs --settings FILE'])
   const told = untilTold()
-  const settings = loadSettings(ProxySettings, await readText(values.settings), await secretSettings())
+  const settings = loadSettings(
+    ProxySettings,
+    await readText(values.settings),
+    await secretSettings(),
+    hubEnvironment(process.env),
+  )
   checkClusterSettings(settings)
   const logger = createLogger('proxy', { level: settings.logLevel })
   const registry = createRegistry()
@@ -36,7 +42,7 @@ export async function main(args: string[]): Promise<void> {
     const cluster = await openCluster(settings, logger, registry, closers)
     const { reviewToken } = cluster
     const identities = createIdentities(settings.identity, { logger, registry, reviewToken })
-    cluster.reconcile?.((user) => identities.knows(user))
+    cluster.reconcile?.((user, options) => identities.knows(user, options))
     const app = await buildApp({
       settings,
       identities,
@@ -108,9 +114,11 @@ async function openLocalCluster(
 /** Settings that are secret, by their names. */
 async function secretSettings(): Promise<Record<string, unknown>> {
   const credential = await readSecret('REXEC_BROKER_CREDENTIAL')
+  const hubToken = await readSecret('REXEC_HUB_TOKEN')
   const users = await readSecret('REXEC_STATIC_USERS')
   return {
     ...(credential !== undefined && { 'broker.credential': credential }),
+    ...(hubToken !== undefined && { 'identity.jupyterhub.apiToken': hubToken }),
     ...(users !== undefined && { 'identity.static.users': parseSecret('REXEC_STATIC_USERS', users) }),
   }
 }
