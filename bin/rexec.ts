@@ -22,6 +22,17 @@ The parts of a service:
   proxy --settings FILE  the HTTP service
   broker --settings FILE the message router
   agent --settings FILE  runs beside the worker in a server
+  init                   ask a few questions; write values for the chart, the hub's part, and the commands to run
+    --out DIR              write there (default rexec-install)
+    --answers FILE         answers as YAML or JSON, by the names of docs/admin/init.md; only the others are asked for
+    --yes                  ask nothing: defaults for the others
+    --force                replace files of an earlier time; the hub token stays
+  doctor                 look at an installation and say what to do; exit code 1 if something is wrong
+    --settings FILE        beside the proxy, with its variables: settings, secrets, hub, cluster, broker
+    --broker-settings FILE beside a broker
+    --url URL              as a user; the token is in REXEC_TOKEN or JUPYTERHUB_API_TOKEN
+    --timeout SECONDS      for each check (default 10)
+    --json                 for programs
   keys --out DIR         make the keys that proxy and broker need
   namespaces --settings FILE USER...
                          print what gives users their namespaces where an administrator makes them
@@ -41,6 +52,7 @@ const COMMANDS: Record<string, () => Promise<{ main(args: string[]): Promise<voi
   broker: () => import('../broker/main.ts'),
   agent: () => import('../server/main.ts'),
   keys: () => import('./keys.ts'),
+  init: () => import('./init.ts'),
   doctor: () => import('./doctor.ts'),
   namespaces: () => import('./namespaces.ts'),
 }
