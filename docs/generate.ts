@@ -1,29 +1,38 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { commentedValues } from '../helm/schema/comments.ts'
+import { valuesSchema } from '../helm/schema/schema.ts'
 import { errorsPage } from './pages/errors.ts'
 import { settingsPage } from './pages/settings.ts'
+import { valuesPage } from './pages/values.ts'
 
-/** The pages that are made from code. `npm run docs` writes them; a test compares them. */
-export const pages = {
-  'reference/errors.md': errorsPage,
-  'reference/settings.md': settingsPage,
-} satisfies Record<string, () => string>
+const root = new URL('../', import.meta.url)
+const read = (name: string) => readFile(new URL(name, root), 'utf8')
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
-const folder = new URL('./', import.meta.url)
+/** The files that are made from code. `npm run docs` writes them; a test compares them. */
+async function files(): Promise<Record<string, string>> {
+  const values = commentedValues(await read('helm/rexec/values.yaml'))
+  return {
+    'docs/reference/errors.md': errorsPage(),
+    'docs/reference/settings.md': settingsPage(),
+    'docs/reference/values.md': valuesPage(values),
+    'helm/rexec/values.schema.json': json(valuesSchema(values)),
+  }
+}
 
-/** Names of the pages whose file differs from what the code says now. */
-export async function stalePages(): Promise<string[]> {
+/** Names of the files that differ from what the code says now. */
+export async function staleFiles(): Promise<string[]> {
   const stale: string[] = []
-  for (const [name, page] of Object.entries(pages)) {
-    const written = await readFile(new URL(name, folder), 'utf8').catch(() => undefined)
-    if (written !== page()) stale.push(name)
+  for (const [name, text] of Object.entries(await files())) {
+    if ((await read(name).catch(() => undefined)) !== text) stale.push(name)
   }
   return stale
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const [name, page] of Object.entries(pages)) {
-    await writeFile(new URL(name, folder), page())
-    console.log(`wrote docs/${name}`)
+  for (const [name, text] of Object.entries(await files())) {
+    await writeFile(new URL(name, root), text)
+    console.log(`wrote ${name}`)
   }
 }

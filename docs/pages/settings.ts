@@ -1,28 +1,8 @@
 import type { TSchema } from 'typebox'
 import { BrokerSettings } from '../../broker/settings.ts'
 import { AgentSettings } from '../../common/agent-settings.ts'
+import type { Schema } from '../../helm/schema/settings.ts'
 import { ProxySettings } from '../../proxy/settings.ts'
-
-/** What the pages need of a JSON schema. */
-interface Schema {
-  type?: string
-  const?: unknown
-  enum?: unknown[]
-  anyOf?: Schema[]
-  items?: Schema
-  properties?: Record<string, Schema>
-  patternProperties?: Record<string, Schema>
-  additionalProperties?: Schema | boolean
-  required?: string[]
-  default?: unknown
-  description?: string
-  minimum?: number
-  maximum?: number
-  minLength?: number
-  maxLength?: number
-  minItems?: number
-  maxItems?: number
-}
 
 /** docs/reference/settings.md: every setting of the three parts with type, default, bounds and meaning. */
 export function settingsPage(): string {
@@ -80,14 +60,23 @@ function fieldsOf(schema: Schema, name: string): [string, Row][] {
   return typeof values === 'object' ? fieldsOf(values, `${name}.*`) : []
 }
 
-function typeOf({ type, anyOf, enum: values, items, ...rest }: Schema): string {
-  if (values) return values.map((value) => `\`${value}\``).join(', ')
+/** In words, for a table. */
+export function typeOf({ type, anyOf, enum: values, items, ...rest }: Schema): string {
+  if (values)
+    return values
+      .filter(isSomething)
+      .map((value) => `\`${value}\``)
+      .join(', ')
   if (rest.const !== undefined) return `\`${rest.const}\``
-  if (anyOf) return [...new Set(anyOf.map(typeOf))].join(', ')
+  if (anyOf)
+    return [...new Set(anyOf.filter(({ const: value }) => isSomething(value)).map(typeOf))].join(', ')
   if (type === 'array') return `list of ${items ? typeOf(items) : 'anything'}`
   if (type === 'object') return rest.properties ? 'object' : 'map'
   return type ?? 'anything'
 }
+
+/** An empty text stands for the lack of a value. */
+const isSomething = (value: unknown) => value !== ''
 
 function fallback({ default: value, properties }: Schema, required: boolean | undefined): string {
   if (value === undefined) return required ? '**required**' : 'none'

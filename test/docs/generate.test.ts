@@ -1,6 +1,6 @@
 import t from 'tap'
-import { stalePages } from '../../docs/generate.ts'
+import { staleFiles } from '../../docs/generate.ts'
 
-t.test('the pages made from code say what the code says (else: npm run docs)', async (t) => {
-  t.same(await stalePages(), [])
+t.test('the files made from code say what the code says (else: npm run docs)', async (t) => {
+  t.same(await staleFiles(), [])
 })
