@@ -4,7 +4,8 @@ import { ensureVenv } from '../bin/venv.ts'
 import { apiServerMissing, given } from './cluster/api-server.ts'
 import { nodeClusterMissing } from './cluster/node/missing.ts'
 import { helmMissing } from './cluster/tools.ts'
-import { HUB_VERSIONS, hubProgram } from './hub/hub.ts'
+import { HUB_VERSIONS, HUB_VERSIONS, hubProgram, hubProgram } from './hub/hub.ts'
+import { notebookPrograms } from './hub/notebook-server.ts'
 import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
 import { TIERS, type Tier } from './tiers.ts'
 
@@ -28,7 +29,7 @@ export async function prepare(tiers: Iterable<Tier>, say: Say): Promise<void> {
 }
 
 async function makeClients(say: Say): Promise<void> {
-  say(`Python environments are kept in ${cacheFolder('venvs')}; missing ones are made now (a minute, once).`)
+  say(`Python environments are kept in ${cacheFolder('venvs')}; missing ones are made now (minutes, once).`)
   const versions = Object.entries(await clientPythons())
   const makings: [name: string, making: Promise<string>][] = [
     ...clients.map((client) => [client.name, clientPython(client)] as [string, Promise<string>]),
@@ -39,6 +40,8 @@ async function makeClients(say: Say): Promise<void> {
     ...HUB_VERSIONS.map(
       (version) => [`JupyterHub ${version}`, hubProgram(version)] as [string, Promise<string>],
     ),
+    ...HUB_VERSIONS.map((version) => [`JupyterHub ${version}`, hubProgram(version)] as [string, Promise<string>]),
+    ['notebook server', notebookPrograms()],
   ]
   for (const [name, making] of makings) {
     await making.then(

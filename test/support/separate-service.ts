@@ -23,7 +23,9 @@ export interface SeparateService {
   broker: { client: string; server: string; admin: string }
   /** What the proxy signs with. */
   signer: Signer
-  parts: { proxy: Part; broker: Part }
+  parts: { proxy: Part; broker: Part; brokers: Part[] }
+  /** Addresses of each broker; `broker` has the first one's. */
+  brokers: { client: string; server: string; admin: string }[]
   /** Everything that it writes to disk lies below it. */
   folder: string
   /** What proxy and broker have logged so far. */
@@ -35,9 +37,13 @@ export interface SeparateService {
 interface Options {
   /** Address on which both listen. */
   host?: string
+  /** The proxy's, for who has to know it beforehand; a free one if not given. */
+  port?: number
   /** Settings of the proxy beside those that make the parts meet: identity at least. */
   proxy: { identity: object; [section: string]: unknown }
   broker?: object
+  /** How many; one if not given. Servers connect to each. */
+  brokers?: number
 }
 
 /**
@@ -52,37 +58,50 @@ export async function startSeparateService(t: Test, options: Options): Promise<S
   const key = await generateSigningKey()
   const signer = await createSigner(key)
   // Fixed, so that each finds the other again after a restart.
-  const [port, clients, servers, admin] = await freePorts(4, host)
+  const count = options.brokers ?? 1
+  const [free, ...ports] = await freePorts(1 + 3 * count, host)
+  const port = options.port ?? free
+  const brokers = Array.from({ length: count }, (_, at) => {
+    const [clients, servers, admin] = ports.slice(at * 3)
+    return {
+      ports: { clients, servers, admin },
+      client: `tcp://${host}:${clients}`,
+      server: `tcp://${host}:${servers}`,
+      admin: `http://127.0.0.1:${admin}`,
+    }
+  })
   const url = `http://${host}:${port}/services/rexec`
   const write = (name: string, content: object | string) =>
     writeFile(file(name), typeof content === 'string' ? content : JSON.stringify(content), { mode: 0o600 })
   await write('credential', BROKER)
   await write('key.json', key)
-  await write('public-keys.json', signer.publicKeys)
-  await write('broker.yaml', {
-    clients: { host, port: clients },
-    servers: { host, port: servers },
-    admin: { port: admin },
-    proxy: { url, credentialFile: file('credential') },
-    publicKeysFile: file('public-keys.json'),
-    tokens: { rememberSeconds: 0.001, refusedSeconds: 0.001 },
-    ...options.broker,
-  })
+  for (const [at, { ports }] of brokers.entries())
+    await write(`broker-${at}.yaml`, {
+      clients: { host, port: ports.clients },
+      servers: { host, port: ports.servers },
+      admin: { port: ports.admin },
+      proxy: { url, credentialFile: file('credential') },
+      keys: { pauseSeconds: 0.2 },
+      tokens: { rememberSeconds: 0.001, refusedSeconds: 0.001 },
+      ...options.broker,
+    })
   await write('proxy.yaml', {
     host,
     port,
     metrics: { port: 0 },
     cluster: { stateFolder: file('state') },
     broker: {
-      clientAddress: `tcp://${host}:${clients}`,
-      serverAddresses: [`tcp://${host}:${servers}`],
+      clientAddress: brokers[0]!.client,
+      serverAddresses: brokers.map(({ server }) => server),
     },
     securityModel: {
       profiles: [{ name: 'local', description: 'For tests.', pythons: await findPythons(process.env) }],
     },
     ...options.proxy,
   })
-  const broker = createPart(() => rexec(t, ['broker', '--settings', file('broker.yaml')]), '"clientAddress"')
+  const brokerParts = brokers.map((_, at) =>
+    createPart(() => rexec(t, ['broker', '--settings', file(`broker-${at}.yaml`)]), '"clientAddress"'),
+  )
   const proxy = createPart(
     () =>
       rexec(t, ['proxy', '--settings', file('proxy.yaml')], {
@@ -93,22 +112,19 @@ export async function startSeparateService(t: Test, options: Options): Promise<S
   )
   const stop = async () => {
     await proxy.stop()
-    await broker.stop()
+    await Promise.all(brokerParts.map((broker) => broker.stop()))
   }
-  await broker.start()
-  await proxy.start()
+  // A broker listens when it has the proxy's keys.
+  await Promise.all([proxy, ...brokerParts].map((part) => part.start()))
   t.teardown(stop)
   return {
     url,
-    broker: {
-      client: `tcp://${host}:${clients}`,
-      server: `tcp://${host}:${servers}`,
-      admin: `http://127.0.0.1:${admin}`,
-    },
+    broker: brokers[0]!,
+    brokers,
     signer,
-    parts: { proxy, broker },
+    parts: { proxy, broker: brokerParts[0]!, brokers: brokerParts },
     folder,
-    log: () => proxy.log() + broker.log(),
+    log: () => [proxy, ...brokerParts].map((part) => part.log()).join(''),
     stop,
   }
 }
