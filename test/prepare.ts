@@ -4,7 +4,7 @@ import { ensureVenv } from '../bin/venv.ts'
 import { apiServerMissing, given } from './cluster/api-server.ts'
 import { nodeClusterMissing } from './cluster/node/missing.ts'
 import { helmMissing } from './cluster/tools.ts'
-import { HUB_VERSIONS, HUB_VERSIONS, hubProgram, hubProgram } from './hub/hub.ts'
+import { HUB_VERSIONS, hubProgram } from './hub/hub.ts'
 import { notebookPrograms } from './hub/notebook-server.ts'
 import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
 import { TIERS, type Tier } from './tiers.ts'
@@ -40,7 +40,6 @@ async function makeClients(say: Say): Promise<void> {
     ...HUB_VERSIONS.map(
       (version) => [`JupyterHub ${version}`, hubProgram(version)] as [string, Promise<string>],
     ),
-    ...HUB_VERSIONS.map((version) => [`JupyterHub ${version}`, hubProgram(version)] as [string, Promise<string>]),
     ['notebook server', notebookPrograms()],
   ]
   for (const [name, making] of makings) {
