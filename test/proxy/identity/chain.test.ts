@@ -1,4 +1,5 @@
 import t from 'tap'
+import { type ErrorCode, RexecError } from '../../../common/errors.ts'
 import { Counter, Registry } from '../../../common/metrics.ts'
 import { type Authenticator, unavailable } from '../../../proxy/identity/authenticator.ts'
 import { askChain } from '../../../proxy/identity/chain.ts'
@@ -47,6 +48,26 @@ t.test('only when all say that they do not know the token is it invalid', async 
   for (const chain of [[away, unknown], [unknown, away], [unknown, broken], [broken]]) {
     await t.rejects(ask(...chain).answer, { code: 'identity_unavailable' })
   }
+})
+
+t.test('whoever knows the token and refuses it has the last word, and the first', async (t) => {
+  for (const code of ['scope_missing', 'token_wrong_kind', 'not_allowed'] as ErrorCode[]) {
+    const refusing = saying('refusing', () => {
+      throw new RexecError(code)
+    })
+    for (const chain of [[refusing], [refusing, proving], [unknown, away, refusing, broken]]) {
+      await t.rejects(ask(...chain).answer, { code })
+    }
+    t.equal(await ask(proving, refusing).answer, ALICE, 'the first that proves decides')
+  }
+  const confused = saying('confused', () => {
+    throw new RexecError('server_not_found')
+  })
+  await t.rejects(
+    ask(confused).answer,
+    { code: 'identity_unavailable' },
+    'no other refusal is one of a token',
+  )
 })
 
 t.test('the log names the authenticator and the reason, without secrets', async (t) => {
