@@ -41,6 +41,10 @@ interface Options {
   settings?: object
   identities?: Pick<Identities, 'authenticate' | 'check'>
   cluster?: FakeCluster
+  /** Where it was said to listen. */
+  port?: number
+  /** Of another proxy, so that both have one signing key. */
+  signer?: Signer
 }
 
 /** Settings of a proxy with two static users; groups tell alice from bob. */
@@ -70,12 +74,12 @@ export async function startApp(t: Test, options: Options = {}): Promise<TestApp>
   const log: Record<string, unknown>[] = []
   const logger = createLogger('proxy', { destination: { write: (line) => void log.push(JSON.parse(line)) } })
   const registry = createRegistry()
-  const signer = await createSigner(await generateSigningKey())
+  const signer = options.signer ?? (await createSigner(await generateSigningKey()))
   const verify = createVerifier(signer.publicKeys)
   const cluster = options.cluster ?? new FakeCluster()
   const identities = options.identities ?? createIdentities(settings.identity, { logger, registry })
   const app = await buildApp({ settings, identities, cluster, signer, verify, logger, registry })
-  const origin = await app.listen({ host: '127.0.0.1', port: 0 })
+  const origin = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 })
   t.teardown(() => app.close())
   const url = origin + settings.prefix
   return {
