@@ -1,11 +1,11 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { packagesLayer, sourcesLayer } from './agent.ts'
 import { cached, type Say } from './cached.ts'
 import { debianLayer } from './debian.ts'
 import { type Layer, makeLayer, OURS, readLayer } from './layer.ts'
 import { type Image, writeLayout } from './oci.ts'
 import { runAlone, runProgram } from './program.ts'
+import { rexecImage } from './rexec.ts'
 
 /** Which Debian has which Python. */
 export const PYTHONS: Record<string, string> = { '3.11': 'bookworm', '3.13': 'trixie' }
@@ -24,45 +24,45 @@ export const IMAGES = {
 export interface Store {
   /** Root of a containerd that has the images. Nobody may write to it. */
   folder: string
-  /** The agent's image without the sources. */
-  agent: Image
+  /** Digests of layers that are in it. */
+  layers: Set<string>
+  /** The image of this checkout; all its layers but the last, which has the sources, are in it. */
+  rexec: Image
 }
 
-/** All images but for the agent's sources, imported and unpacked. Made once, in some minutes. */
+/** All images but for the sources of rexec, imported and unpacked. Made once, in some minutes. */
 export async function imageStore(say?: Say): Promise<Store> {
   // One after the other: each is bound by the processor.
-  const debian = await debianLayer('bookworm', ['ca-certificates'], say)
-  const packages = await packagesLayer(say)
-  const agent: Image = {
-    name: 'localhost/rexec-packages:test',
-    layers: [debian, packages],
-    config: { Entrypoint: ['rexec'], User: '65532:65532' },
+  const debian = await debianImage(say)
+  const rexec = await rexecImage(debian, say)
+  const packages = { name: 'localhost/rexec-packages:test', layers: rexec.layers.slice(0, -1) }
+  const pause: Image = {
+    name: IMAGES.pause,
+    layers: [await pauseLayer(say)],
+    config: { Entrypoint: ['/pause'] },
   }
-  const images: Image[] = [
-    { name: IMAGES.pause, layers: [await pauseLayer(say)], config: { Entrypoint: ['/pause'] } },
-    { name: IMAGES.debian, layers: [debian] },
-    agent,
-  ]
-  for (const [version, suite] of Object.entries(PYTHONS)) {
-    const layer = await debianLayer(suite, ['python3', 'python3-venv', 'python3-pip', 'ca-certificates'], say)
-    images.push({ name: IMAGES.pythons[version]!, layers: [layer], config: { Cmd: ['python3'] } })
-  }
+  const images = [pause, debian, packages]
+  for (const version of Object.keys(PYTHONS)) images.push(await pythonBase(version, say))
   const folder = await cached('containerd', images.map(withoutPaths), say, async (folder) => {
     const layout = join(folder, 'layout')
     await writeLayout(layout, images)
     await runAlone([join(import.meta.dirname, 'store.sh'), join(folder, 'root'), layout])
     await rm(layout, { recursive: true })
   })
-  return { folder: join(folder, 'root'), agent }
+  const layers = new Set(images.flatMap(({ layers }) => layers.map(({ digest }) => digest)))
+  return { folder: join(folder, 'root'), layers, rexec }
 }
 
-/** The agent's image of this checkout as an OCI layout, without the layers that a store's containerd has. */
-export async function writeAgent(folder: string, { agent }: Store): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  const sources = await sourcesLayer(folder)
-  const present = new Set(agent.layers.map(({ digest }) => digest))
-  const image = { ...agent, name: IMAGES.agent, layers: [...agent.layers, sources] }
-  await writeLayout(join(folder, 'layout'), [image], present)
+/** Debian with what it needs to trust servers on the internet. */
+export async function debianImage(say?: Say): Promise<Image> {
+  return { name: IMAGES.debian, layers: [await debianLayer('bookworm', ['ca-certificates'], say)] }
+}
+
+/** Debian with its Python. @param version one of PYTHONS */
+export async function pythonBase(version: string, say?: Say): Promise<Image> {
+  const packages = ['python3', 'python3-venv', 'python3-pip', 'ca-certificates']
+  const layer = await debianLayer(PYTHONS[version]!, packages, say)
+  return { name: IMAGES.pythons[version]!, layers: [layer], config: { Cmd: ['python3'] } }
 }
 
 async function pauseLayer(say?: Say): Promise<Layer> {

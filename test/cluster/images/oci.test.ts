@@ -2,10 +2,8 @@ import { createHash } from 'node:crypto'
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { sourcesLayer } from './agent.ts'
 import { makeLayer, OURS, readLayer } from './layer.ts'
 import { writeLayout } from './oci.ts'
-import { runProgram } from './program.ts'
 
 t.test('the same files make the same layer', async (t) => {
   const digests = []
@@ -45,12 +43,4 @@ t.test('a layout has every blob under its digest, but for the layers that the re
   t.match(settings, { config, rootfs: { diff_ids: [kept!.digest, given!.digest] } })
   await blob(manifest.layers[0].digest)
   await t.rejects(access(join(layout, 'blobs', given!.digest.replace(':', '/'))))
-})
-
-t.test('the image of rexec has what runs in production, and nothing else of the checkout', async (t) => {
-  const { path } = await sourcesLayer(t.testdir())
-  const names = (await runProgram('tar', ['--list', '--file', path])).trim().split('\n')
-  t.ok(names.includes('opt/rexec/bin/rexec.ts') && names.includes('opt/rexec/server/worker.py'))
-  const tops = new Set(names.map((name) => name.split('/')[2]))
-  t.same([...tops].sort(), ['bin', 'broker', 'common', 'package.json', 'proxy', 'server'])
 })

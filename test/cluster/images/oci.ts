@@ -35,6 +35,8 @@ export async function writeLayout(
       os: 'linux',
       config: { Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], ...config },
       rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
+      // buildah wants an entry for each.
+      history: layers.map(() => ({ created: '1970-01-01T00:00:00Z' })),
     })
     const manifest = await writeBlob(blobs, {
       schemaVersion: 2,

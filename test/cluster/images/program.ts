@@ -27,7 +27,7 @@ export async function runProgram(
  * Runs a program in namespaces of its own for mounts and processes: what it mounts and starts goes with it, and it goes
  * with this process.
  */
-export function runAlone(command: string[]): Promise<string> {
+export function runAlone(command: string[], options?: { env?: NodeJS.ProcessEnv }): Promise<string> {
   const alone = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
-  return runProgram('setpriv', ['--pdeathsig', 'KILL', ...alone, ...command])
+  return runProgram('setpriv', ['--pdeathsig', 'KILL', ...alone, ...command], options)
 }

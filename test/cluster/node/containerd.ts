@@ -1,6 +1,7 @@
 import { copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { IMAGES, type Store, writeAgent } from '../images/images.ts'
+import { IMAGES, type Store } from '../images/images.ts'
+import { type Image, writeLayout } from '../images/oci.ts'
 import type { Machine } from './machine.ts'
 
 export const CONTAINERD_SOCKET = '/run/containerd/containerd.sock'
@@ -12,19 +13,20 @@ export interface Folders {
   plugins: string
 }
 
-/** containerd with all images in it. */
+/** containerd with all images in it. @param more images that the store does not have */
 export async function startContainerd(
   machine: Machine,
   folder: string,
   store: Store,
+  more: Image[],
   { networks, plugins }: Folders,
 ): Promise<void> {
   const root = join(folder, 'containerd')
-  const agent = join(folder, 'agent')
+  const layout = join(folder, 'images')
   const configuration = join(folder, 'containerd.toml')
   await Promise.all([
     borrow(store.folder, root),
-    writeAgent(agent, store),
+    writeLayout(layout, [store.rexec, ...more], store.layers),
     mkdir(networks, { recursive: true }),
   ])
   // restrict_oom_score_adj: a machine without CAP_SYS_RESOURCE could start no container.
@@ -46,7 +48,6 @@ state = "/run/containerd"
 `,
   )
   machine.start('containerd', ['containerd', '--config', configuration])
-  const layout = join(agent, 'layout')
   await machine.ready(
     'containerd',
     machine.run('import', [

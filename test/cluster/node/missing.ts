@@ -18,6 +18,8 @@ const PACKAGES: Record<string, string[]> = {
   'clang-19': ['clang-19'],
   bpftool: ['bpftool'],
   debootstrap: ['debootstrap'],
+  buildah: ['buildah'],
+  skopeo: ['skopeo'],
   gcc: ['cc'],
   'libc6-dev': ['/usr/include/unistd.h'],
   openssl: ['openssl'],

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { IMAGES, imageStore } from '../images/images.ts'
+import type { Image } from '../images/oci.ts'
 import { ciliumTools, kubernetesTools } from '../tools.ts'
 import { connect } from './cable.ts'
 import { linkPlugins, resourceDefinitions, startCilium } from './cilium.ts'
@@ -56,6 +57,8 @@ export type Subject = { serviceAccount: string; namespace: string } | { user: st
 export interface NodeOptions {
   /** Requirements with exact versions that the package index has too, with what they depend on. */
   packages?: string[]
+  /** Images that the node has beside the usual ones, such as pythonImage() makes. */
+  images?: Image[]
 }
 
 interface Parts {
@@ -108,7 +111,7 @@ export async function startNodeCluster(
   const machine = await Machine.start(slot)
   defer(() => machine.end())
   try {
-    return { ...(await startPrograms(machine, slot, parts, defer)), stop }
+    return { ...(await startPrograms(machine, slot, parts, options?.images ?? [], defer)), stop }
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${await machine.allLastLines()}`, { cause: error })
   }
@@ -118,6 +121,7 @@ async function startPrograms(
   machine: Machine,
   slot: Slot,
   { kubernetes, cilium, store, wheels }: Parts,
+  images: Image[],
   defer: Defer,
 ): Promise<Omit<NodeCluster, 'stop'>> {
   const folders = { networks: join(slot.folder, 'networks'), plugins: join(slot.folder, 'plugins') }
@@ -127,7 +131,7 @@ async function startPrograms(
   await linkPlugins(folders, cilium)
   const [plane] = await Promise.all([
     ControlPlane.start(machine, slot, kubernetes),
-    startContainerd(machine, slot.folder, store, folders),
+    startContainerd(machine, slot.folder, store, images, folders),
   ])
   const kubectl = new Kubectl(join(kubernetes, 'kubectl'), plane.kubeconfig)
   const startKubelet = await prepareKubelet(machine, slot, plane, kubernetes)

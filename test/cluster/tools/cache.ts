@@ -63,7 +63,8 @@ function use(folder: string): Promise<boolean> {
 async function prune(path: string): Promise<void> {
   for await (const folder of glob(`${path}-????????????????`)) {
     const { mtimeMs } = await stat(folder)
-    if (Date.now() - mtimeMs > KEPT) await rm(folder, { recursive: true, force: true })
+    if (Date.now() - mtimeMs <= KEPT) continue
+    for (const path of [folder, `${folder}.lock`]) await rm(path, { recursive: true, force: true })
   }
 }
 
