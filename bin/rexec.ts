@@ -33,6 +33,10 @@ The parts of a service:
     --url URL              as a user; the token is in REXEC_TOKEN or JUPYTERHUB_API_TOKEN
     --timeout SECONDS      for each check (default 10)
     --json                 for programs
+  call --url URL         make a call as a user does; the token is in REXEC_TOKEN, REXEC_TOKEN_FILE or JUPYTERHUB_API_TOKEN
+    --profile NAME         of the server that it starts and stops (default: the user's first)
+    --python VERSION       its Python (default: the profile's last)
+    --timeout SECONDS      for all of it (default 300)
   keys --out DIR         make the keys that proxy and broker need
   namespaces --settings FILE USER...
                          print what gives users their namespaces where an administrator makes them
@@ -54,6 +58,7 @@ const COMMANDS: Record<string, () => Promise<{ main(args: string[]): Promise<voi
   keys: () => import('./keys.ts'),
   init: () => import('./init.ts'),
   doctor: () => import('./doctor.ts'),
+  call: () => import('./call.ts'),
   namespaces: () => import('./namespaces.ts'),
 }
 
