@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { RexecError } from '../../common/errors.ts'
 import { startBroker, type TestBroker } from '../support/broker.ts'
 import { unpickle } from '../support/unpickle.ts'
 import { command, type ZmtpPeer } from '../support/zmtp-peer.ts'
@@ -45,6 +46,20 @@ t.test('a credential that is none is refused (S1)', async (t) => {
   }
   t.equal(await metric('rexec_broker_refused_total', { code: 'credential_refused' }), 5)
 })
+
+t.test(
+  'a credential that nobody can judge now is not refused: the server may come again (S1, S7)',
+  async (t) => {
+    const { stranger, signer, metric } = await startBroker(t, {}, undefined, async () => {
+      throw new RexecError('identity_unavailable')
+    })
+    const peer = await stranger()
+    const { token } = await signer.sign('server', { user: 'alice', server: 'default' }, 60)
+    peer.send('READY', '1', token, INFO)
+    await t.rejects(peer.next(), { message: 'the connection was closed' })
+    t.equal(await metric('rexec_broker_refused_total', { code: 'identity_unavailable' }), 1)
+  },
+)
 
 t.test("bob's credential gives bob's calls, whatever the server calls itself (S1)", async (t) => {
   const { stranger, signer, client, token } = await startBroker(t, {}, async () => {

@@ -117,7 +117,7 @@ t.test('SIGTERM: it says that it closes, and serves on for shutdownDelaySeconds'
   const { url } = await untilListening(child)
   const told = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
   child.kill('SIGTERM')
-  for (let line = ''; !line.includes('closing: no longer ready'); ) line = (await told.next()).value
+  for (let line = ''; !line.includes('closing: no longer ready'); ) line = (await told.next()).value ?? ''
   const [ready, health, user] = await Promise.all([
     fetch(`${url}/readyz`),
     fetch(`${url}/healthz`),

@@ -3,7 +3,13 @@ import { BrokerSettings } from '../../broker/settings.ts'
 import { RexecError } from '../../common/errors.ts'
 import { Registry } from '../../common/metrics.ts'
 import { checkSettings } from '../../common/settings.ts'
-import { createSigner, createVerifier, generateSigningKey, type Signer } from '../../common/tokens.ts'
+import {
+  createSigner,
+  createVerifier,
+  generateSigningKey,
+  type Signer,
+  type Verifier,
+} from '../../common/tokens.ts'
 import { keptLog } from './log.ts'
 import { type Introduction, ZmtpPeer } from './zmtp-peer.ts'
 
@@ -37,6 +43,7 @@ export async function startBroker(
   identify: Identify = async () => {
     throw new RexecError('token_invalid')
   },
+  verify?: Verifier,
 ): Promise<TestBroker> {
   const signer = await createSigner(await generateSigningKey())
   const registry = new Registry()
@@ -54,7 +61,7 @@ export async function startBroker(
       connections: { lingerSeconds: 0.5, ...settings.connections },
       queue: { askSeconds: 0.05, ...settings.queue },
     }),
-    verify: createVerifier(signer.publicKeys),
+    verify: verify ?? createVerifier(signer.publicKeys),
     identify,
     logger: log.logger,
     registry,
