@@ -37,6 +37,7 @@ The parts of a service:
     --profile NAME         of the server that it starts and stops (default: the user's first)
     --python VERSION       its Python (default: the profile's last)
     --timeout SECONDS      for all of it (default 300)
+  healthcheck [URL]      is a proxy or broker here alive? (default: the usual ports and prefix)
   keys --out DIR         make the keys that proxy and broker need
   namespaces --settings FILE USER...
                          print what gives users their namespaces where an administrator makes them
@@ -55,6 +56,7 @@ const COMMANDS: Record<string, () => Promise<{ main(args: string[]): Promise<voi
   proxy: () => import('../proxy/main.ts'),
   broker: () => import('../broker/main.ts'),
   agent: () => import('../server/main.ts'),
+  healthcheck: () => import('./healthcheck.ts'),
   keys: () => import('./keys.ts'),
   init: () => import('./init.ts'),
   doctor: () => import('./doctor.ts'),
