@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { dashboard } from '../helm/dashboard/dashboard.ts'
 import { commentedValues } from '../helm/schema/comments.ts'
 import { valuesSchema } from '../helm/schema/schema.ts'
 import { errorsPage } from './pages/errors.ts'
@@ -17,6 +18,7 @@ async function files(): Promise<Record<string, string>> {
     'docs/reference/errors.md': errorsPage(),
     'docs/reference/settings.md': settingsPage(),
     'docs/reference/values.md': valuesPage(values),
+    'helm/rexec/dashboards/rexec.json': json(dashboard),
     'helm/rexec/values.schema.json': json(valuesSchema(values)),
   }
 }

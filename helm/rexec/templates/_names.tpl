@@ -25,6 +25,8 @@
 
 {{- define "rexec.prePuller.name" -}}{{ include "rexec.fullname" . }}-prepuller{{- end }}
 {{- define "rexec.prePullerHook.name" -}}{{ include "rexec.fullname" . }}-prepuller-hook{{- end }}
+{{- define "rexec.metrics.name" -}}{{ include "rexec.fullname" . }}-metrics{{- end }}
+{{- define "rexec.dashboard.name" -}}{{ include "rexec.fullname" . }}-dashboard{{- end }}
 {{- define "rexec.test.name" -}}{{ include "rexec.fullname" . }}-test{{- end }}
 
 {{- /*
