@@ -199,6 +199,10 @@ t.test('the external address: as set, or as a trusted proxy says, or as asked', 
   t.equal((await address({}, forwarded)).told, 'https://hub.example.org/services/rexec')
   const untrusted = await address({ trustProxy: ['192.0.2.0/24'] }, forwarded)
   t.equal(untrusted.told, untrusted.own, 'X-Forwarded-* of anybody else means nothing')
+  const chain = { ...forwarded, 'x-forwarded-proto': 'https,http', 'x-forwarded-for': '192.0.2.1,10.0.0.1' }
+  t.match(await address({}, chain), { told: /^https:/ }, "the hub's proxy speaks http to the one before it")
+  t.match(await address({ trustProxy: ['192.0.2.0/24'] }, chain), { told: /^http:/ })
+  t.match(await address({}, { ...chain, 'x-forwarded-proto': 'http,http' }), { told: /^http:/ })
   const set = await address({ publicUrl: 'https://run.example.org' }, forwarded)
   t.equal(set.told, 'https://run.example.org/services/rexec')
   for (const host of ['evil.example/path', 'evil"><script>', 'user@evil', '']) {
