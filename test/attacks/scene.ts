@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { KubernetesObject } from '@kubernetes/client-node'
 import { createLogger } from '../../common/logger.ts'
 import { createRegistry } from '../../common/metrics.ts'
@@ -10,14 +9,13 @@ import { createKubernetesCluster } from '../../proxy/cluster/kubernetes/kubernet
 import { createIdentities } from '../../proxy/identity/identities.ts'
 import { ProxySettings } from '../../proxy/settings.ts'
 import type { ApiServer } from '../cluster/api-server.ts'
+import { proxyRights } from '../support/chart.ts'
 import { sendRaw } from '../support/raw-http.ts'
 import { type Answer, answersIn } from './answers.ts'
 import { ALICES_SECRET, ALICES_SERVER, INSTANCE, type Known, namespaceOf, post, tokenOf } from './known.ts'
 import { IMAGES } from './random.ts'
 
 const CREDENTIAL = 'credential-of-the-broker-0123456789abcdef'
-const RBAC = join(import.meta.dirname, '../../helm/rbac')
-const MANIFESTS = ['service-account', 'cluster', 'admission-policy']
 /** So long nothing has to change until the cluster counts as settled, in milliseconds. */
 const QUIET = 150
 
@@ -47,7 +45,7 @@ export interface Scene {
 /** @param users who else there is beside alice and mallory */
 export async function openScene(server: ApiServer, users: readonly string[]): Promise<Scene> {
   await server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'rexec' } })
-  for (const file of MANIFESTS) await server.kubectl('apply', '-f', join(RBAC, `${file}.yaml`))
+  await server.apply(await proxyRights('account', 'cluster', 'policies'))
   const kubeconfig = await server.kubeconfigFor({ serviceAccount: 'rexec-proxy', namespace: 'rexec' })
 
   const log: string[] = []

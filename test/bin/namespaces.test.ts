@@ -1,9 +1,7 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { parseAllDocuments } from 'yaml'
 import { namespaceName } from '../../proxy/security-model/namespace-name.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -19,14 +17,35 @@ const given = (users: Record<string, string>, kubernetes: object = {}) => ({
   cluster: { kind: 'kubernetes', kubernetes: { namespaces: { mode: 'given', given: users }, ...kubernetes } },
 })
 
-t.test('prints the manifest that stands in helm/rbac/namespaces.yaml', async (t) => {
-  const text = await readFile(join(root, 'helm/rbac/namespaces.yaml'), 'utf8')
+t.test('prints a namespace with the proof of its owner, and what the proxy may do in it', async (t) => {
   const { list, stderr } = await namespaces(t, given({ alice: 'rexec-alice' }), 'alice')
   t.equal(list.kind, 'List')
-  t.same(
-    list.items,
-    parseAllDocuments(text).map((document) => document.toJS()),
-  )
+  const own = { 'app.kubernetes.io/managed-by': 'rexec', 'app.kubernetes.io/instance': 'rexec' }
+  const metadata = { name: 'rexec-proxy', namespace: 'rexec-alice', labels: own }
+  const [namespace, role, binding] = list.items as { rules?: { resources: string[]; verbs: string[] }[] }[]
+  t.same(namespace, {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: {
+      name: 'rexec-alice',
+      labels: {
+        ...own,
+        // The first 40 hex digits of SHA-256 of the user name.
+        'rexec.dev/owner-hash': '2bd806c97f0e00af1a1fc3328fa763a9269723c8',
+        'pod-security.kubernetes.io/enforce': 'restricted',
+      },
+      annotations: { 'rexec.dev/owner': 'alice' },
+    },
+  })
+  t.match(role, { kind: 'Role', metadata })
+  t.same(role!.rules!.find(({ resources }) => resources.includes('namespaces'))!.verbs, ['get'])
+  t.match(binding, {
+    kind: 'RoleBinding',
+    metadata,
+    roleRef: { kind: 'Role', name: 'rexec-proxy' },
+    subjects: [{ kind: 'ServiceAccount', name: 'rexec-proxy', namespace: 'rexec' }],
+  })
+  t.equal(list.items.length, 3)
   t.equal(stderr, '')
 })
 

@@ -1,12 +1,11 @@
-import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { NodeCluster } from '../cluster/node/node.ts'
+import { proxyRights } from './chart.ts'
 import type { Connection } from './notebook.ts'
 import { type SeparateService, startSeparateService } from './separate-service.ts'
 import { ALICE, BOB } from './test-app.ts'
 
-const RBAC = join(import.meta.dirname, '../../helm/rbac')
-/** As in those files. */
+/** As in the rights that the chart gives. */
 const RELEASE = 'rexec'
 const ACCOUNT = 'rexec-proxy'
 
@@ -29,7 +28,7 @@ interface Options {
 
 /**
  * rexec as an admin installs it, its parts outside the cluster, where pods reach them at the host's address. The proxy has
- * the rights of helm/rbac and no others.
+ * the rights that the chart gives it and no others.
  */
 export async function startKubernetesService(
   t: Test,
@@ -37,9 +36,7 @@ export async function startKubernetesService(
   { profiles, kubernetes = {}, broker = {} }: Options = {},
 ): Promise<KubernetesService> {
   await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: RELEASE } })
-  for (const file of ['service-account', 'cluster', 'admission-policy', 'token-review']) {
-    await cluster.kubectl('apply', '--server-side', '-f', join(RBAC, `${file}.yaml`))
-  }
+  await cluster.apply(await proxyRights('account', 'cluster', 'policies', 'tokenReview'))
   const { hostname } = new URL(cluster.indexUrl)
   const service = await startSeparateService(t, {
     host: cluster.hostAddress,

@@ -45,7 +45,7 @@ export const isGone = (error: unknown): boolean => is(error, 410)
 export const isImmutable = (error: unknown): boolean =>
   is(error, 422) && /: field is immutable/.test((error as ApiError).message)
 
-/** A ValidatingAdmissionPolicy says no; for our own account, helm/rbac/admission-policy.yaml may have said it. */
+/** A ValidatingAdmissionPolicy says no; for our own account, helm/rexec/templates/rbac may have said it. */
 export const isPolicyRefusal = (error: unknown): boolean =>
   (is(error, 403) || is(error, 422)) && / ValidatingAdmissionPolicy '/.test((error as ApiError).message)
 

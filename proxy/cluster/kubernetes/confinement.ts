@@ -6,7 +6,7 @@ import { isNoRight, isPolicyRefusal } from './api-error.ts'
 const FOREIGN = { metadata: { name: 'rexec-is-not-confined' } }
 
 /**
- * Whether the own account is kept from writing to what is not its own: by helm/rbac/admission-policy.yaml, or since it
+ * Whether the own account is kept from writing to what is not its own: by the chart's admission policies, or since it
  * has no such right. Undefined when that cannot be found out.
  */
 export async function isConfined(api: Pick<Api, 'core'>): Promise<boolean | undefined> {
@@ -22,6 +22,6 @@ export async function isConfined(api: Pick<Api, 'core'>): Promise<boolean | unde
 export async function warnUnlessConfined(api: Pick<Api, 'core'>, logger: Logger): Promise<void> {
   if ((await isConfined(api)) !== false) return
   logger.warn(
-    'The service account may write to every namespace of the cluster: apply helm/rbac/admission-policy.yaml (docs/admin/rbac.md).',
+    'The service account may write to every namespace of the cluster: apply the admission policies of the chart (docs/admin/rbac.md).',
   )
 }

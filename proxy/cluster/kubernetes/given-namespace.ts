@@ -3,8 +3,12 @@ import type { KubernetesSettings } from './settings.ts'
 
 const API_GROUP = 'rbac.authorization.k8s.io'
 
-/** What the proxy may do in the namespace of a user. helm/rbac/namespaces.yaml gives the reasons. */
+/**
+ * What the proxy may do in the namespace of a user: what the cluster role of the chart, which gives the reasons, allows it
+ * in all of them, but for changing the namespace itself.
+ */
 const RULES: [apiGroup: string, resources: string[], verbs: string[]][] = [
+  // Whose it is. A Role gives this for its own namespace alone; there is no list or watch of one namespace.
   ['', ['namespaces'], ['get']],
   ['batch', ['jobs'], ['get', 'list', 'watch', 'create', 'patch', 'delete']],
   ['batch', ['jobs/finalizers'], ['update']],

@@ -225,7 +225,7 @@ export class Informer<Raw extends KubernetesObject, Kept extends KubernetesObjec
     // That a version is forgotten is ordinary.
     if (this.#told === 'trouble' || isGone(error)) return
     this.#told = 'trouble'
-    const hint = isNoRight(error) ? ': the service account lacks this right, see helm/rbac' : ''
+    const hint = isNoRight(error) ? ': the service account lacks this right (docs/admin/rbac.md)' : ''
     logger.warn({ err: error }, `${this.#what} cannot be watched${hint}; trying again until they can`)
     onHealth()
   }

@@ -24,7 +24,7 @@ export function isOurs({ metadata }: KubernetesObject, instance: string): boolea
 
 export function createOwnObjects(api: Api, instance: string): OwnObjects {
   /**
-   * The object as it is, if it is ours. There is no right to read what is only written (RBAC, helm/rbac); a patch that
+   * The object as it is, if it is ours. There is no right to read what is only written (RBAC, helm/rexec); a patch that
    * changes nothing answers with the object.
    */
   async function find<T extends KubernetesObject>(object: T): Promise<T | undefined> {

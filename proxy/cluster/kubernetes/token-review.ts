@@ -4,7 +4,7 @@ import type { Api } from './api.ts'
 import type { KubernetesSettings } from './settings.ts'
 
 /**
- * Asks the API server whose token it is. It needs the right to create tokenreviews (helm/rbac/token-review.yaml).
+ * Asks the API server whose token it is. It needs the right to create tokenreviews (value rbac.tokenReview of the chart).
  * Service accounts in the namespaces of users are nobody: whoever may make accounts in the own one would be any number
  * of users, each with a namespace and a quota.
  */

@@ -3,7 +3,7 @@ import { jobOfOurs } from './job-of-ours.ts'
 
 /**
  * What somebody would try who has taken over the proxy's service account in mode "cluster". RBAC allows each of these
- * requests; the admission policies of helm/rbac/admission-policy.yaml have to refuse it. Namespaces: rexec-alice is a
+ * requests; the admission policies of the chart have to refuse it. Namespaces: rexec-alice is a
  * user's, "team" has nothing to do with rexec, rexec-lab belongs to another installation.
  */
 export interface Attempt {

@@ -1,29 +1,28 @@
-import { join } from 'node:path'
 import t from 'tap'
 import { isConfined, warnUnlessConfined } from '../../../../proxy/cluster/kubernetes/confinement.ts'
 import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { proxyRights } from '../../../support/chart.ts'
 import { testApi } from '../../../support/kubernetes-cluster.ts'
 import { keptLog } from '../../../support/log.ts'
 
 const skip = (await apiServerMissing()) ?? false
-const rbac = join(import.meta.dirname, '../../../../helm/rbac')
 
 t.test('an account that nobody confines is warned of', { skip }, async (t) => {
   const server = await startApiServer(t)
   await server.kubectl('create', 'namespace', 'rexec')
-  await server.kubectl('apply', '-f', join(rbac, 'service-account.yaml'))
+  await server.apply(await proxyRights('account'))
   const kubeconfig = await server.kubeconfigFor({ namespace: 'rexec', serviceAccount: 'rexec-proxy' })
   const account = testApi(t, kubeconfig)
   const log = keptLog()
   t.equal(await isConfined(account), true, 'without rights')
 
-  await server.kubectl('apply', '-f', join(rbac, 'cluster.yaml'))
+  await server.apply(await proxyRights('cluster'))
   while (await isConfined(account));
   t.equal(await isConfined(account), false, 'with the role alone')
   await warnUnlessConfined(account, log.logger)
-  t.match(log.lines, [{ level: 'warn', msg: /apply helm\/rbac\/admission-policy\.yaml/ }])
+  t.match(log.lines, [{ level: 'warn', msg: /admission policies of the chart/ }])
 
-  await server.kubectl('apply', '-f', join(rbac, 'admission-policy.yaml'))
+  await server.apply(await proxyRights('policies'))
   while (!(await isConfined(account)));
   t.equal(await isConfined(account), true, 'with the policies')
   await warnUnlessConfined(account, log.logger)

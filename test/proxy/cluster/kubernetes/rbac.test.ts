@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { KubeConfig } from '@kubernetes/client-node'
+import { KubeConfig, type KubernetesObject } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
-import { parseAllDocuments } from 'yaml'
 import { Registry } from '../../../../common/metrics.ts'
 import { ApiError } from '../../../../proxy/cluster/kubernetes/api-error.ts'
 import {
@@ -11,7 +10,9 @@ import {
   type Connection,
   openConnection,
 } from '../../../../proxy/cluster/kubernetes/connection.ts'
+import { givenNamespace } from '../../../../proxy/cluster/kubernetes/given-namespace.ts'
 import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { proxyRights, renderChart } from '../../../support/chart.ts'
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { attempts } from './attempts.ts'
 import { makeForeignObjects } from './foreign-objects.ts'
@@ -173,10 +174,9 @@ async function neverAllowed(t: Test, account: Connection): Promise<void> {
 
 t.test('the rights of the service account', { skip }, async (t) => {
   const server = await startApiServer(t)
-  const apply = (file: string) => server.kubectl('apply', '-f', join(root, 'helm/rbac', file))
   await server.kubectl('create', 'namespace', 'rexec')
   await server.kubectl('create', 'namespace', 'team')
-  await apply('service-account.yaml')
+  await server.apply(await proxyRights('account'))
   const account = connectionOf(
     t,
     await server.kubeconfigFor({ namespace: 'rexec', serviceAccount: 'rexec-proxy' }),
@@ -188,7 +188,7 @@ t.test('the rights of the service account', { skip }, async (t) => {
   })
 
   t.test('mode "namespaces"', async (t) => {
-    await apply('namespaces.yaml')
+    await server.apply(givenNamespace('alice', 'rexec-alice', kubernetesSettings(), 'rexec-proxy'))
     await until(() => may(account, 'get', 'jobs.batch', 'rexec-alice'))
 
     t.test('rights in a namespace that was given', async (t) => {
@@ -228,8 +228,7 @@ t.test('the rights of the service account', { skip }, async (t) => {
   })
 
   t.test('mode "cluster"', async (t) => {
-    await apply('cluster.yaml')
-    await apply('admission-policy.yaml')
+    await server.apply(await proxyRights('cluster', 'policies'))
     await until(() => may(account, 'create', 'namespaces'))
 
     t.test('rights of the role', async (t) => {
@@ -267,21 +266,100 @@ t.test('the page for administrators shows these rights', async (t) => {
   t.match(await readFile(join(root, 'docs/admin/rbac.md'), 'utf8'), rightsTable())
 })
 
-t.test('the constants of the admission policies are the defaults of the settings', async (t) => {
-  const text = await readFile(join(root, 'helm/rbac/admission-policy.yaml'), 'utf8')
-  const { instance, releaseNamespace, namespaces } = kubernetesSettings()
-  const defaults: Record<string, string> = { instance, releaseNamespace, prefix: namespaces.prefix }
-  const account = `request.userInfo.username == 'system:serviceaccount:${releaseNamespace}:rexec-proxy'`
-  for (const document of parseAllDocuments(text)) {
-    const { kind, metadata, spec } = document.toJS()
-    if (kind === 'ValidatingAdmissionPolicyBinding') {
-      t.match(spec, { policyName: metadata.name, validationActions: ['Deny'] })
-      continue
-    }
-    t.equal(spec.failurePolicy, 'Fail', metadata.name)
-    t.same(spec.matchConditions, [{ name: 'is-rexec-proxy', expression: account }], metadata.name)
-    for (const { name, expression } of spec.variables) {
-      if (name in defaults) t.equal(expression, `'${defaults[name]}'`, `${metadata.name}: ${name}`)
+t.test(
+  'what mode "namespaces" gives in a namespace is what mode "cluster" gives in all',
+  { skip },
+  async (t) => {
+    const [role] = (await proxyRights('cluster')) as { rules: Rule[] }[]
+    const [, given] = givenNamespace('alice', 'a', kubernetesSettings(), 'rexec-proxy') as { rules: Rule[] }[]
+    const besideNamespaces = ({ rules }: { rules: Rule[] }) =>
+      rules.filter(({ resources }) => !resources.includes('namespaces'))
+    t.same(besideNamespaces(given!), besideNamespaces(role!))
+  },
+)
+
+interface Rule {
+  resources: string[]
+  verbs: string[]
+}
+
+t.test('what the chart gives follows from its values', { skip }, async (t) => {
+  const kinds = async (values: object) =>
+    (await renderChart(values))
+      .filter(({ kind }) => /Role|Policy/.test(kind!) && kind !== 'NetworkPolicy')
+      .map(({ kind, metadata }) => `${kind} ${metadata!.name!.replace(/-[0-9a-f]{8}-/, '-HASH-')}`)
+      .sort()
+  const policies = ['jobs', 'namespaces', 'objects'].flatMap((name) => [
+    `ValidatingAdmissionPolicy rexec-HASH-proxy-${name}`,
+    `ValidatingAdmissionPolicyBinding rexec-HASH-proxy-${name}`,
+  ])
+  const role = ['ClusterRole rexec-HASH-proxy', 'ClusterRoleBinding rexec-HASH-proxy']
+  const given = { cluster: { kubernetes: { namespaces: { given: { alice: 'a' } } } } }
+  t.same(await kinds({}), [...role, ...policies].sort())
+  t.same(await kinds({ rbac: { create: false }, admissionPolicy: { create: false } }), [])
+  t.same(await kinds({ rbac: { mode: 'namespaces' }, proxy: { config: given } }), policies.sort())
+  t.same(
+    await kinds({
+      rbac: { mode: 'namespaces', tokenReview: true },
+      admissionPolicy: { create: false },
+      proxy: { config: given },
+      imagePullSecrets: ['a', 'b'],
+    }),
+    [
+      'ClusterRole rexec-HASH-proxy-token-review',
+      'ClusterRoleBinding rexec-HASH-proxy-token-review',
+      'Role rexec-proxy-pull-secrets',
+      'RoleBinding rexec-proxy-pull-secrets',
+    ],
+  )
+  const verbs = async (whenUserVanishes: string) => {
+    const namespaces = { whenUserVanishes }
+    const values = { proxy: { config: { cluster: { kubernetes: { namespaces } } } } }
+    const [{ rules }] = (await renderChart(values, { only: ['rbac/cluster.yaml'] })) as unknown as [
+      { rules: Rule[] },
+    ]
+    return rules.filter(({ resources }) => resources.includes('namespaces')).flatMap(({ verbs }) => verbs)
+  }
+  t.same(await verbs('keep'), ['get', 'list', 'watch', 'create', 'patch'])
+  t.same(await verbs('delete'), ['get', 'list', 'watch', 'create', 'patch', 'delete'])
+})
+
+t.test('the constants of the admission policies are the settings of the proxy', { skip }, async (t) => {
+  const own = { instance: 'mine', namespaces: { prefix: 'lab-' } }
+  const cases: Parameters<typeof renderChart>[] = [
+    [{}, {}],
+    [{}, { release: 'second', namespace: 'hub' }],
+    [
+      { proxy: { config: { cluster: { kubernetes: own } } }, serviceAccount: { name: 'other' } },
+      { release: 'a', namespace: 'b' },
+    ],
+  ]
+  for (const given of cases) {
+    const objects = await renderChart(...given)
+    const find = (kind: string, name: RegExp) =>
+      objects.find((object) => object.kind === kind && name.test(object.metadata!.name!))
+    const file = (find('ConfigMap', /-proxy$/) as { data: Record<string, string> }).data['proxy.yaml']!
+    const { instance, releaseNamespace, namespaces } = kubernetesSettings(JSON.parse(file).cluster.kubernetes)
+    const constants: Record<string, string> = { instance, releaseNamespace, prefix: namespaces.prefix }
+    const account = find('ServiceAccount', /./)!.metadata!
+    const isAccount = `request.userInfo.username == 'system:serviceaccount:${account.namespace}:${account.name}'`
+    t.equal(account.namespace, releaseNamespace)
+    for (const { kind, metadata, spec } of objects as (KubernetesObject & { spec: Policy })[]) {
+      if (kind === 'ValidatingAdmissionPolicyBinding') {
+        t.match(spec, { policyName: metadata!.name, validationActions: ['Deny'] })
+      } else if (kind === 'ValidatingAdmissionPolicy') {
+        t.equal(spec.failurePolicy, 'Fail', metadata!.name!)
+        t.same(spec.matchConditions, [{ name: 'is-rexec-proxy', expression: isAccount }], metadata!.name!)
+        for (const { name, expression } of spec.variables) {
+          if (name in constants) t.equal(expression, `'${constants[name]}'`, `${metadata!.name}: ${name}`)
+        }
+      }
     }
   }
 })
+
+interface Policy {
+  failurePolicy: string
+  matchConditions: object[]
+  variables: { name: string; expression: string }[]
+}

@@ -2,13 +2,13 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { User } from '../../../../proxy/pipeline.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { proxyRights } from '../../../support/chart.ts'
 import { approvedServer } from '../../../support/kubernetes.ts'
 import { testKubernetes } from '../../../support/kubernetes-cluster.ts'
 import { testReconciler, until } from '../../../support/reconciler.ts'
 import { rexec } from '../../../support/rexec-command.ts'
 
 const skip = (await apiServerMissing()) ?? false
-const root = join(import.meta.dirname, '../../../..')
 
 const pullSecret = {
   apiVersion: 'v1',
@@ -38,13 +38,11 @@ const EVERYTHING = {
 }
 
 /** An API server with the account and what both modes need, and the account's kubeconfig. */
-async function withAccount(t: Test, ...files: string[]) {
+async function withAccount(t: Test, ...parts: ('cluster' | 'policies')[]) {
   const server = await startApiServer(t)
   await server.kubectl('create', 'namespace', 'rexec')
   await server.apply(pullSecret)
-  for (const file of ['service-account', 'pull-secrets', ...files]) {
-    await server.kubectl('apply', '-f', join(root, `helm/rbac/${file}.yaml`))
-  }
+  await server.apply(await proxyRights('account', 'pullSecrets', ...parts))
   const kubeconfig = await server.kubeconfigFor({ namespace: 'rexec', serviceAccount: 'rexec-proxy' })
   return { server, kubeconfig }
 }
@@ -114,36 +112,40 @@ async function mainSequence(
   return { cluster, user, name }
 }
 
-t.test('in mode "cluster" the backend works with exactly the rights of helm/rbac', { skip }, async (t) => {
-  const account = await withAccount(t, 'cluster', 'admission-policy')
-  await policiesInForce(account.server)
-  const { name } = await mainSequence(t, account, {})
+t.test(
+  'in mode "cluster" the backend works with exactly the rights that the chart gives',
+  { skip },
+  async (t) => {
+    const account = await withAccount(t, 'cluster', 'policies')
+    await policiesInForce(account.server)
+    const { name } = await mainSequence(t, account, {})
 
-  t.test('and so does the reconciler, up to deleting the namespace', async (t) => {
-    const { server, kubeconfig } = account
-    await server.kubectl('create', 'quota', 'full', '-n', name, '--hard=pods=0')
-    const namespaces = { whenUserVanishes: 'delete', vanishedSeconds: 3600 }
-    const settings = { namespaces, imagePullSecrets: ['rexec-pull'] }
-    const { start } = await testKubernetes(t, kubeconfig, settings)
-    await start({ name: 'alice', groups: [], authenticator: 'test' }, { name: 'full' })
-    const knows = async () => false
-    const { store, reconciler, clock, audit, metric } = await testReconciler(t, kubeconfig, {
-      settings,
-      knows,
+    t.test('and so does the reconciler, up to deleting the namespace', async (t) => {
+      const { server, kubeconfig } = account
+      await server.kubectl('create', 'quota', 'full', '-n', name, '--hard=pods=0')
+      const namespaces = { whenUserVanishes: 'delete', vanishedSeconds: 3600 }
+      const settings = { namespaces, imagePullSecrets: ['rexec-pull'] }
+      const { start } = await testKubernetes(t, kubeconfig, settings)
+      await start({ name: 'alice', groups: [], authenticator: 'test' }, { name: 'full' })
+      const knows = async () => false
+      const { store, reconciler, clock, audit, metric } = await testReconciler(t, kubeconfig, {
+        settings,
+        knows,
+      })
+      const has = (action: string) => audit().some((act) => act.action === action)
+      await until(store, name, () => has('server.fail'))
+      await reconciler.pass()
+      clock.ahead = 3_601_000
+      await until(store, name, () => {
+        void reconciler.pass()
+        return has('namespace.delete')
+      })
+      await server.kubectl('wait', '--for=delete', '--timeout=60s', `namespace/${name}`)
+      t.ok(has('server.stop'))
+      t.equal(await metric('rexec_reconciler_failures_total'), 0)
     })
-    const has = (action: string) => audit().some((act) => act.action === action)
-    await until(store, name, () => has('server.fail'))
-    await reconciler.pass()
-    clock.ahead = 3_601_000
-    await until(store, name, () => {
-      void reconciler.pass()
-      return has('namespace.delete')
-    })
-    await server.kubectl('wait', '--for=delete', '--timeout=60s', `namespace/${name}`)
-    t.ok(has('server.stop'))
-    t.equal(await metric('rexec_reconciler_failures_total'), 0)
-  })
-})
+  },
+)
 
 t.test('in mode "namespaces" it works without any right beyond them', { skip }, async (t) => {
   const account = await withAccount(t)
@@ -156,11 +158,11 @@ t.test('in mode "namespaces" it works without any right beyond them', { skip }, 
   t.test('alone', (t) => mainSequence(t, account, given))
 
   t.test('with the admission policies as a second lock', async (t) => {
-    await account.server.kubectl('apply', '-f', join(root, 'helm/rbac/admission-policy.yaml'))
+    await account.server.apply(await proxyRights('policies'))
     // Nothing of what it may not do is refused by RBAC before the policies see it.
-    await account.server.kubectl('apply', '-f', join(root, 'helm/rbac/cluster.yaml'))
+    await account.server.apply(await proxyRights('cluster'))
     await policiesInForce(account.server)
-    await account.server.kubectl('delete', '-f', join(root, 'helm/rbac/cluster.yaml'))
+    await account.server.kubectl('delete', 'clusterrole,clusterrolebinding', 'rexec-proxy')
     await mainSequence(t, account, given)
   })
 })

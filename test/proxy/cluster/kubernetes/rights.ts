@@ -98,7 +98,7 @@ export const clusterWide: Right[] = [
   ...mayNot('create', 'certificatesigningrequests.certificates.k8s.io'),
   ...mayNot('approve sign', 'signers.certificates.k8s.io'),
   ...mayNot('impersonate', 'users', 'groups', 'userextras.authentication.k8s.io'),
-  // helm/rbac/token-review.yaml gives it, for the authenticator "kubernetes".
+  // The value rbac.tokenReview gives it, for the authenticator "kubernetes".
   ...mayNot('create', 'tokenreviews.authentication.k8s.io', 'subjectaccessreviews.authorization.k8s.io'),
 ]
 

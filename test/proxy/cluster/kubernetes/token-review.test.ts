@@ -1,16 +1,15 @@
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { checkSettings } from '../../../../common/settings.ts'
 import { createTokenReview } from '../../../../proxy/cluster/kubernetes/token-review.ts'
 import { createKubernetes, type ReviewToken } from '../../../../proxy/identity/kubernetes.ts'
 import { KubernetesIdentitySettings } from '../../../../proxy/identity/settings.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { proxyRights } from '../../../support/chart.ts'
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { testApi } from '../../../support/kubernetes-cluster.ts'
 import { keptLog } from '../../../support/log.ts'
 
 const skip = (await apiServerMissing()) ?? false
-const rbac = join(import.meta.dirname, '../../../../helm/rbac')
 
 /** The authenticator that uses it. */
 function authenticator(review: ReviewToken, given: object = {}) {
@@ -29,7 +28,7 @@ t.test('tokens of a real API server', { skip }, async (t) => {
   await server.kubectl('create', 'namespace', 'lab')
   await server.kubectl('create', 'serviceaccount', 'notebook', '-n', 'lab')
   await server.kubectl('create', 'serviceaccount', 'leaving', '-n', 'lab')
-  await server.kubectl('apply', '-f', join(rbac, 'service-account.yaml'))
+  await server.apply(await proxyRights('account'))
   const review = await reviewAs(t, server)
   const tokenFor = async (account: string, ...audiences: string[]) => {
     const options = audiences.map((audience) => `--audience=${audience}`)
@@ -42,7 +41,7 @@ t.test('tokens of a real API server', { skip }, async (t) => {
     await t.rejects(authenticator(review).check(), { code: 'identity_unavailable' })
   })
 
-  await server.kubectl('apply', '-f', join(rbac, 'token-review.yaml'))
+  await server.apply(await proxyRights('tokenReview'))
 
   t.test('a token for our audience proves its service account', async (t) => {
     await authenticator(review).check()
