@@ -1,0 +1,121 @@
+import t, { type Test } from 'tap'
+import { FakeBrowser, SCRIPT } from '../support/fake-browser.ts'
+import { freePort } from '../support/free-port.ts'
+import { xsrfIn } from '../support/session.ts'
+import { startApp } from '../support/test-app.ts'
+import { HUB_VERSIONS, type Hub, hubMissing, startHub } from './hub.ts'
+
+/** A hub and rexec behind its proxy. */
+async function start(t: Test, version: string, baseUrl = '/') {
+  const port = await freePort()
+  const hub = await startHub(t, { version, baseUrl, serviceUrl: `http://127.0.0.1:${port}` })
+  const app = await startApp(t, {
+    port,
+    settings: {
+      prefix: `${baseUrl}services/rexec`,
+      identity: {
+        authenticators: ['jupyterhub'],
+        jupyterhub: { apiUrl: hub.apiUrl, apiToken: hub.serviceToken },
+        cacheSeconds: 0,
+        refusedCacheSeconds: 0,
+      },
+    },
+  })
+  return { hub, app, url: `${hub.url}services/rexec` }
+}
+
+/** What a person does on the hub's login page. */
+async function logIn(hub: Hub, browser: FakeBrowser, user: string, page: { url: string; body: string }) {
+  const xsrf = /name="_xsrf"\s+value="([^"]+)"/.exec(page.body)?.[1] ?? browser.cookie('_xsrf')?.value ?? ''
+  const url = new URL(page.url)
+  return browser.visit(`${hub.url}hub/login${url.search}`, {
+    method: 'POST',
+    form: { username: user, password: 'any', _xsrf: xsrf },
+  })
+}
+
+for (const version of HUB_VERSIONS) {
+  const skip = (await hubMissing(version)) ?? false
+  t.test(`JupyterHub ${version}: a login, and what ends it`, { skip }, async (t) => {
+    const { hub, app, url } = await start(t, version, version === HUB_VERSIONS[0] ? '/' : '/hub-a/')
+    const browser = new FakeBrowser()
+    /** The API as our page asks it. */
+    const ask = async (path: string, xsrf: string) =>
+      browser.visit(url + path, { headers: { ...SCRIPT, 'x-xsrf-token': xsrf } })
+
+    const form = await browser.visit(`${url}/`)
+    t.match(form.url, '/hub/login?next=')
+    const page = await logIn(hub, browser, 'alice', form)
+    t.equal(page.url, `${url}/`, 'back on our page')
+    t.equal(page.status, 200)
+    const xsrf = xsrfIn(page.body)
+    const user = await ask('/api/v1/user', xsrf)
+    t.match(JSON.parse(user.body), { name: 'alice', authenticator: 'jupyterhub' })
+    t.same(
+      browser.cookies.filter(({ name }) => name.startsWith('rexec')).map(({ name, path }) => [name, path]),
+      [['rexec-session', `${new URL(url).pathname}/`]],
+    )
+
+    const callback = browser.visited.find((visited) => visited.includes('/oauth_callback?'))!
+    const code = new URL(callback).searchParams.get('code')!
+    const log = `${JSON.stringify(app.log)}`
+    t.notMatch(log, code)
+    t.notMatch(log, browser.cookie('rexec-session')!.value)
+
+    await t.test('the same code again, in a login of its own', async (t) => {
+      const again = new FakeBrowser()
+      const begun = await again.visit(`${url}/login`, { redirects: 0 })
+      const state = new URL(`${begun.headers.location}`, url).searchParams.get('state')
+      const answer = await again.visit(`${url}/oauth_callback?code=${code}&state=${state}`)
+      t.equal(answer.status, 400)
+      t.match(answer.body, 'The hub did not accept its own answer.')
+      t.notOk(again.cookie('rexec-session'))
+    })
+
+    await t.test('a second time without a password', async (t) => {
+      browser.cookies.splice(
+        browser.cookies.findIndex(({ name }) => name === 'rexec-session'),
+        1,
+      )
+      t.equal((await browser.visit(`${url}/login?next=${new URL(url).pathname}/docs`)).url, `${url}/docs`)
+      t.ok(browser.cookie('rexec-session'))
+    })
+
+    await t.test('a hub that is away ends nothing', async (t) => {
+      const { body } = await browser.visit(`${url}/`)
+      await hub.stop()
+      const away = await ask('/api/v1/user', xsrfIn(body))
+      t.equal(away.status, 503)
+      t.match(JSON.parse(away.body), { code: 'identity_unavailable' })
+      const page = await browser.visit(`${url}/`)
+      t.equal(page.status, 503)
+      t.match(page.body, 'Nothing is wrong with your token')
+      await hub.start()
+      t.equal((await ask('/api/v1/user', xsrfIn(body))).status, 200)
+    })
+
+    await t.test('a logout at the hub', async (t) => {
+      const { body } = await browser.visit(`${url}/`)
+      const token = xsrfIn(body)
+      const session = browser.cookie('rexec-session')!
+      const answer = await browser.visit(`${url}/logout`, {
+        method: 'POST',
+        headers: { ...SCRIPT, 'x-xsrf-token': token, origin: new URL(url).origin },
+      })
+      t.notOk(browser.cookie('rexec-session'))
+      const { next } = JSON.parse(answer.body)
+      await browser.visit(new URL(next, url).href)
+      browser.toss(session.name, session.value, session.path)
+      t.equal((await ask('/api/v1/user', token)).status, 401, 'the token has ended with it')
+      t.match((await browser.visit(`${url}/`)).url, '/hub/login?next=', 'and a kept cookie opens nothing')
+    })
+
+    await t.test('who lacks the scope gets no further than the hub', async (t) => {
+      const bob = new FakeBrowser()
+      const page = await logIn(hub, bob, 'bob', await bob.visit(`${url}/`))
+      t.equal(page.status, 403)
+      t.match(page.url, '/hub/api/oauth2/authorize')
+      t.notOk(bob.cookie('rexec-session'))
+    })
+  })
+}
