@@ -10,6 +10,8 @@ const root = join(import.meta.dirname, '..')
 /** Who imports this, directly or through a helper, is of that tier; who imports neither is of the tier unit. */
 const STARTERS: Record<string, Tier> = {
   [join(root, 'test/cluster/api-server.ts')]: 'api',
+  // Helm is built as the API server is.
+  [join(root, 'test/support/chart.ts')]: 'api',
   [join(root, 'test/cluster/node/node.ts')]: 'node',
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { builtTools } from './tools/cache.ts'
 import { ciliumRecipe } from './tools/cilium.ts'
+import { crdsRecipe } from './tools/crds.ts'
 import { goVersion } from './tools/go.ts'
 import { HELM_MAJORS, type HelmMajor, helmRecipe } from './tools/helm.ts'
 import { kubernetesRecipe } from './tools/kubernetes.ts'
@@ -25,6 +26,11 @@ export async function ciliumTools(say?: Say): Promise<string> {
 /** Path of the program helm; otherwise as kubernetesTools. */
 export async function helmTool(major: HelmMajor, say?: Say): Promise<string> {
   return join(await builtTools(await helmRecipe(major), say), 'helm')
+}
+
+/** Folder with the definitions of HTTPRoute, ServiceMonitor and PrometheusRule; otherwise as kubernetesTools. */
+export async function chartDefinitions(say?: Say): Promise<string> {
+  return builtTools(await crdsRecipe(), say)
 }
 
 /** Why Helm cannot be had here, with what to do; undefined when it can. It is built for that if need be. */
