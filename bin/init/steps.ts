@@ -30,7 +30,7 @@ export function stepsOf(plan: Plan, folder: string): string {
       'The namespaces of users, as rexec wants them',
       isGiven
         ? [
-            `kubectl exec -n ${ns} deploy/${RELEASE}-proxy -- rexec namespaces --settings /etc/rexec/settings/proxy.json \\
+            `kubectl exec -n ${ns} deploy/${RELEASE}-proxy -- rexec namespaces --settings /etc/rexec/proxy.yaml \\
   ${plan['rbac.users'].map(quote).join(' ')} | kubectl apply -f -`,
           ]
         : [],
