@@ -18,8 +18,8 @@ import { settingsChecks } from './doctor/settings.ts'
 import { Problem } from './problem.ts'
 
 /** Where the chart mounts them, in the pods of the proxy and of the broker. */
-const PROXY_FILE = '/etc/rexec/settings/proxy.json'
-const BROKER_FILE = '/etc/rexec/settings/broker.json'
+const PROXY_FILE = '/etc/rexec/proxy.yaml'
+const BROKER_FILE = '/etc/rexec/broker.yaml'
 const MAX_SECONDS = 300
 
 /**
