@@ -7,7 +7,7 @@ import { KubernetesSettings } from '../proxy/cluster/kubernetes/settings.ts'
 import { JupyterhubSettings } from '../proxy/identity/settings.ts'
 import { ProxySettings } from '../proxy/settings.ts'
 import { besideBroker, brokerChecks, hereOf, proxyChecks } from './doctor/broker.ts'
-import { type Check, fail, runChecks } from './doctor/check.ts'
+import { type Check, fail, type Result, runChecks } from './doctor/check.ts'
 import { clusterChecks } from './doctor/cluster.ts'
 import { readProxyFiles } from './doctor/files.ts'
 import { hubChecks } from './doctor/hub.ts'
@@ -42,20 +42,27 @@ export async function main(args: string[]): Promise<void> {
   if (!(seconds > 0 && seconds <= MAX_SECONDS)) {
     throw new Problem(`--timeout must be a number of seconds up to ${MAX_SECONDS}.`, 2)
   }
-  const { settings, 'broker-settings': brokerSettings, url } = await viewpoint(values)
-  const checks = (
-    await Promise.all([
-      settings === undefined ? [] : besideProxy(settings),
-      brokerSettings === undefined ? [] : besideTheBroker(brokerSettings),
-      url === undefined ? [] : serviceChecks(urlOf(url), tokenOf(process.env)),
-    ])
-  ).flat()
-  const results = await runChecks(checks, seconds)
+  const results = await examine(await viewpoint(values), process.env, seconds)
   process.stdout.write(values.json ? asJson(results) : asText(results, { stream: process.stdout }))
   if (!isWell(results)) process.exitCode = 1
 }
 
-interface Viewpoint {
+/** @throws Problem for an address that is none, or that holds a secret */
+export async function examine(
+  { settings, 'broker-settings': broker, url }: Viewpoint,
+  env: NodeJS.ProcessEnv,
+  seconds: number,
+): Promise<Result[]> {
+  const checks = await Promise.all([
+    settings === undefined ? [] : besideProxy(settings, env),
+    broker === undefined ? [] : besideTheBroker(broker),
+    url === undefined ? [] : serviceChecks(urlOf(url), tokenOf(env)),
+  ])
+  return runChecks(checks.flat(), seconds)
+}
+
+/** From where to look; several at once are possible. */
+export interface Viewpoint {
   settings?: string | undefined
   'broker-settings'?: string | undefined
   url?: string | undefined
@@ -80,8 +87,8 @@ async function viewpoint({ settings, 'broker-settings': broker, url }: Viewpoint
 }
 
 /** Every check that its section of the settings allows, whatever is wrong with the others. */
-async function besideProxy(file: string): Promise<Check[]> {
-  const files = await readProxyFiles(file, process.env)
+async function besideProxy(file: string, env: NodeJS.ProcessEnv): Promise<Check[]> {
+  const files = await readProxyFiles(file, env)
   const { settings, secrets, section } = files
   const { host, port, prefix, broker: brokerSchema } = ProxySettings.properties
   const kubernetes = section('cluster.kubernetes', KubernetesSettings)

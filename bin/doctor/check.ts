@@ -45,8 +45,6 @@ export async function runChecks(checks: readonly Check[], seconds: number): Prom
         group,
         check: name,
         ...finding,
-        // Other programs' words may be among it.
-        what: redact(finding.what),
       }))
     }),
   )
@@ -76,7 +74,7 @@ export function reasonOf(error: unknown): string {
   const { message, code, cause } = error as NodeJS.ErrnoException
   const inner = error instanceof RexecError ? undefined : (cause as NodeJS.ErrnoException | undefined)
   if (inner?.message || inner?.code) return reasonOf(inner)
-  return NETWORK[code ?? ''] ?? (message || code || 'unknown reason')
+  return NETWORK[code ?? ''] ?? redact(message || code || 'unknown reason')
 }
 
 const NETWORK: Record<string, string> = {

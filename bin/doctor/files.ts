@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type Static, type TObject, Type } from 'typebox'
 import { checkSettings, loadSettings, SettingsError } from '../../common/settings.ts'
+import { hubEnvironment } from '../../proxy/hub-environment.ts'
 import { ProxySettings } from '../../proxy/settings.ts'
 
 /** A secret of the proxy: where it comes from, and its text if it can be had. */
@@ -46,11 +47,13 @@ export async function readProxyFiles(file: string, env: NodeJS.ProcessEnv): Prom
   } catch (error) {
     unreadable = `${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`
   }
-  const raw = attempt(() => loadSettings(Anything, text)).settings
+  // What a hub tells a service that it starts stands below the file (hub-environment.ts).
+  const below = attempt(() => hubEnvironment(env))
+  const raw = attempt(() => loadSettings(Anything, text, {}, below.settings)).settings
   const overrides = overridesOf(secrets, raw)
   const { settings, problems } =
     unreadable === undefined
-      ? attempt(() => loadSettings(ProxySettings, text, overrides))
+      ? attempt(() => loadSettings(ProxySettings, text, overrides, hubEnvironment(env)))
       : { problems: [unreadable] }
   return {
     file,

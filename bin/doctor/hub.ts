@@ -28,10 +28,10 @@ export function hubChecks({ settings, prefix, whenUserVanishes }: HubPlace): Che
     'api',
     async (signal) => {
       const { status, json, headers } = await ask(below(apiUrl, '/'), { signal })
-      const { version } = json
-      if (status !== 200 || typeof version !== 'string') {
+      const { version, service } = json
+      if (status !== 200 || typeof version !== 'string' || service !== undefined) {
         return fail(
-          `${apiUrl} answers with status ${status} and no version: it is not the API of a JupyterHub`,
+          `${apiUrl} answers with status ${status}, but it is not the API of a JupyterHub`,
           "Set identity.jupyterhub.apiUrl to the hub's own API: http://hub:8081/hub/api in its namespace, with the base_url before /hub if there is one.",
         )
       }
