@@ -1,3 +1,4 @@
+import { RexecError } from '../common/errors.ts'
 import type { Logger } from '../common/logger.ts'
 import type { Registry } from '../common/metrics.ts'
 import { MAX_PART } from '../common/protocol.ts'
@@ -11,7 +12,7 @@ import { Router } from './router.ts'
 import { type ServerContext, ServerSession } from './server.ts'
 import type { BrokerSettings } from './settings.ts'
 import type { ConnectionLimits } from './zmtp/connection.ts'
-import { Listener } from './zmtp/listener.ts'
+import { Listener, type Unopened } from './zmtp/listener.ts'
 import { createNullMechanism } from './zmtp/null-mechanism.ts'
 import type { Budget } from './zmtp/writer.ts'
 
@@ -46,7 +47,7 @@ const SERVER_MESSAGE_EXTRA = 64 * 1024
 
 /** Builds the broker and listens on both ports. */
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
-  const { settings, verify, identify, logger, registry } = options
+  const { settings, verify, logger, registry } = options
   const { clients, servers, connections, messages, buffers, queue } = settings
   const budget: Budget = { used: 0 }
   const limitedLog = new LimitedLog(logger)
@@ -55,10 +56,28 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const metrics = new BrokerMetrics(registry, {
     clients: () => clientPort.connections,
     servers: () => welcome().length,
+    running: () => outstanding(),
     waiting: () => router.waiting,
     buffered: () => budget.used,
   })
+  const outstanding = () => welcome().reduce((calls, session) => calls + session.outstanding, 0)
+  const unopened = (port: 'clients' | 'servers', address: string, reason: Unopened) => {
+    metrics.unopened(port, reason)
+    // Whoever only looks whether the port is open leaves at once.
+    if (reason !== 'left') limitedLog.warn(`connection to the port for ${port} refused`, reason, { address })
+  }
   const router = new Router(settings, budget, metrics)
+  const identify: Identify = (token) =>
+    options.identify(token).then(
+      (review) => {
+        metrics.reviewed('known')
+        return review
+      },
+      (error) => {
+        metrics.reviewed(error instanceof RexecError ? error.code : 'internal')
+        throw error
+      },
+    )
   const inquiry = new Inquiry(router, identify, queue.askSeconds * 1000, logger)
   const limits: ConnectionLimits = {
     maxFrames: messages.maxFrames,
@@ -89,7 +108,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     ...clients,
     limits,
     open: (connection) => new ClientSession(connection, clientContext),
-    refused: (address, limit) => limitedLog.warn('client connection refused', limit, { address }),
+    unopened: (address, reason) => unopened('clients', address, reason),
   })
   const serverContext: ServerContext = {
     router,
@@ -110,7 +129,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     ...servers,
     limits: { ...limits, maxMessageBytes: MAX_PART + SERVER_MESSAGE_EXTRA },
     open: (connection) => new ServerSession(connection, serverContext),
-    refused: (address, limit) => limitedLog.warn('server connection refused', limit, { address }),
+    unopened: (address, reason) => unopened('servers', address, reason),
   })
 
   const clientAddress = await clientPort.listen()
@@ -124,11 +143,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     router.tick(now)
   }, TICK)
 
-  const isBusy = () =>
-    router.waiting > 0 ||
-    router.arriving > 0 ||
-    clientPort.isBusy ||
-    welcome().some((session) => session.outstanding > 0)
+  const isBusy = () => router.waiting > 0 || router.arriving > 0 || clientPort.isBusy || outstanding() > 0
 
   return {
     clientAddress,

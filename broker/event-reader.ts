@@ -135,7 +135,8 @@ export class EventReader {
   /** The call that a message is about. One that was never this connection's is counted and dropped (S3). */
   #find(frames: Buffer[]): Call | undefined {
     const call = this.#calls.get(callNumber(frames[1]!))
-    if (call === undefined) this.#context.metrics.dropped++
+    if (call === undefined) this.#context.metrics.dropped.not_given++
+    else if (call.over) this.#context.metrics.dropped.call_over++
     return call
   }
 

@@ -50,7 +50,10 @@ export class Router {
     const user = this.#user(call.user)
     // Only a call that would overtake none of its user's may go on at once.
     const server = user.waiting.length === 0 ? pick(user, call) : undefined
-    if (server !== undefined) return server.start(call)
+    if (server !== undefined) {
+      this.#metrics.dequeued(0)
+      return server.start(call)
+    }
     this.#enqueue(user, call)
   }
 
@@ -103,6 +106,7 @@ export class Router {
         continue
       }
       this.#dequeue(user, at)
+      this.#metrics.dequeued(performance.now() - call.since)
       server.start(call)
     }
   }

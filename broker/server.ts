@@ -353,6 +353,7 @@ export class ServerSession implements Session {
 
   /** S4. */
   #offence(what: string): void {
+    this.#context.metrics.offence(what)
     this.#context.limitedLog.warn('server broke the protocol', what, {
       user: this.user,
       server: this.name,

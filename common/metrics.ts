@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http'
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 
 export { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
@@ -8,6 +8,56 @@ export function createRegistry(): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   return registry
+}
+
+/** A histogram as plain numbers, for where each observation counts: a few comparisons and additions. */
+export class Distribution {
+  readonly bounds: readonly number[]
+  /** Observations up to each bound, and beyond the last. */
+  readonly counts: number[]
+  sum = 0
+
+  constructor(bounds: readonly number[]) {
+    this.bounds = bounds
+    this.counts = Array(bounds.length + 1).fill(0)
+  }
+
+  observe(value: number): void {
+    let at = 0
+    while (at < this.bounds.length && value > this.bounds[at]!) at++
+    this.counts[at]!++
+    this.sum += value
+  }
+}
+
+/** Shows distributions as one histogram of Prometheus: by the value of the label, or a single one without a label. */
+export function showDistributions(
+  registry: Registry,
+  { name, help, label }: { name: string; help: string; label?: string },
+  distributions: ReadonlyMap<string, Distribution>,
+): void {
+  const valuesOf = ([value, { bounds, counts, sum }]: [string, Distribution]) => {
+    const labels = label === undefined ? {} : { [label]: value }
+    let total = 0
+    const buckets = counts.map((count, at) => {
+      total += count
+      return { metricName: `${name}_bucket`, labels: { ...labels, le: bounds[at] ?? '+Inf' }, value: total }
+    })
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels, value: sum },
+      { metricName: `${name}_count`, labels, value: total },
+    ]
+  }
+  const get = async () => ({
+    name,
+    help,
+    type: 'histogram',
+    aggregator: 'sum',
+    values: [...distributions].flatMap(valuesOf),
+  })
+  // What the registry asks of a metric; the package's own types name its classes only.
+  registry.registerMetric({ name, help, get, reset() {} } as unknown as Metric)
 }
 
 /** What GET /readyz says: whether work may be sent here, and what each check has found. */

@@ -20,6 +20,9 @@ export interface ConnectionLimits extends ParserLimits {
   stallTime: number
 }
 
+/** How a handshake ended that did not succeed: the peer says what ZMTP does not, says nothing in time, or leaves. */
+export type FailedHandshake = 'malformed' | 'time_out' | 'left'
+
 /** What a connection tells the one who uses it, from the end of the handshake on. Parser's finds, and: */
 export interface Session extends Omit<ParserSink, 'command'> {
   /** The peer takes bytes again after connection.isFull was true. */
@@ -54,6 +57,8 @@ export class Connection implements ParserSink {
   /** Set by end(): when the connection is closed whatever is left (performance.now). */
   #endBy: number | undefined
   #closed = false
+  /** Set until the session begins, and for good when it never does. */
+  failedHandshake: FailedHandshake | undefined = 'left'
   #reason = 'closed by peer'
 
   /** `accepted` has not been read from (pauseOnConnect). */
@@ -176,7 +181,7 @@ export class Connection implements ParserSink {
     }
     const { handshakeTime, pingTime, pingTimeout, stallTime } = this.#limits
     if (this.#session === undefined) {
-      if (now - this.#openedAt > handshakeTime) this.destroy('handshake time-out')
+      if (now - this.#openedAt > handshakeTime) this.#failHandshake('handshake time-out', 'time_out')
       return
     }
     const stalled = this.#writer.stalledFor(now)
@@ -217,13 +222,13 @@ export class Connection implements ParserSink {
   }
 
   fault(reason: Fault, frames: Buffer[]): void {
-    if (this.#session === undefined) this.destroy(`handshake: ${reason}`)
+    if (this.#session === undefined) this.#failHandshake(`handshake: ${reason}`)
     else this.#session.fault(reason, frames)
   }
 
   command(body: Buffer): void {
     const command = parseCommand(body)
-    if (command === undefined) return this.destroy('malformed command')
+    if (command === undefined) return this.#failHandshake('malformed command')
     if (this.#session === undefined) return this.#handshake(command)
     // PING: a time to live of 2 bytes, then a context of at most 16 that PONG gives back.
     if (command.name === 'PING' && !this.#writer.isFull)
@@ -244,7 +249,7 @@ export class Connection implements ParserSink {
 
   #greet(chunk: Buffer): void {
     const bytes = Buffer.concat([this.#greeting!, chunk])
-    if (!maybeGreeting(bytes)) return this.destroy('not ZMTP 3')
+    if (!maybeGreeting(bytes)) return this.#failHandshake('not ZMTP 3')
     this.#greeting = bytes
     if (bytes.length < GREETING_BYTES) return
     this.#greeting = undefined
@@ -258,14 +263,22 @@ export class Connection implements ParserSink {
     try {
       const { answer, done } = this.#mechanism.receive(command)
       if (answer) this.#writer.command(answer)
-      if (done) this.#session = this.#open(this)
+      if (!done) return
+      this.failedHandshake = undefined
+      this.#session = this.#open(this)
     } catch (error) {
       if (!(error instanceof HandshakeError)) throw error
       this.#refuse(error.message)
     }
   }
 
+  #failHandshake(reason: string, how: FailedHandshake = 'malformed'): void {
+    if (this.failedHandshake !== undefined) this.failedHandshake = how
+    this.destroy(reason)
+  }
+
   #refuse(reason: string): void {
+    this.failedHandshake = 'malformed'
     this.#writer.command(encodeCommand('ERROR', encodeReason(reason)))
     this.end(reason, this.#limits.handshakeTime)
   }

@@ -1,7 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { Connection, type ConnectionLimits, type Session } from './connection.ts'
+import { Connection, type ConnectionLimits, type FailedHandshake, type Session } from './connection.ts'
 import type { Mechanism } from './mechanism.ts'
 import type { Budget } from './writer.ts'
+
+/** Why a connection has no session. */
+export type Unopened = 'max_connections' | 'max_per_address' | FailedHandshake
 
 /** How often the times of all connections are looked at, in milliseconds. */
 const TICK = 200
@@ -17,8 +20,8 @@ export interface ListenerOptions {
   mechanism: () => Mechanism
   /** Makes the session of a peer that has passed the handshake. */
   open: (connection: Connection) => Session
-  /** A connection above a limit was closed. */
-  refused: (address: string, limit: 'maxConnections' | 'maxPerAddress') => void
+  /** A connection was closed before its session: above a limit, or in its handshake. */
+  unopened: (address: string, reason: Unopened) => void
 }
 
 /** A port that speaks ZMTP (docs/protocol.md, section 1). */
@@ -73,12 +76,12 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    const { maxConnections, maxPerAddress, limits, budget, mechanism, open, refused } = this.#options
+    const { maxConnections, maxPerAddress, limits, budget, mechanism, open, unopened } = this.#options
     const address = socket.remoteAddress ?? ''
     const count = this.#perAddress.get(address) ?? 0
     if (this.#connections.size >= maxConnections || count >= maxPerAddress) {
       socket.on('error', () => {}).destroy()
-      return refused(address, count >= maxPerAddress ? 'maxPerAddress' : 'maxConnections')
+      return unopened(address, count >= maxPerAddress ? 'max_per_address' : 'max_connections')
     }
     this.#perAddress.set(address, count + 1)
     const closed = (connection: Connection) => {
@@ -87,6 +90,7 @@ export class Listener {
       if (left === 0) this.#perAddress.delete(address)
       else this.#perAddress.set(address, left)
       if (this.#connections.size === 0) this.#whenEmpty()
+      if (connection.failedHandshake) unopened(address, connection.failedHandshake)
     }
     this.#connections.add(new Connection(socket, { limits, budget, mechanism: mechanism(), open, closed }))
   }
