@@ -12,7 +12,10 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,t
   [ ! -s /run/secrets/ca ] || export NODE_EXTRA_CA_CERTS=/run/secrets/ca; \
   node -e 'fs.writeFileSync("package.json", JSON.stringify(require("./package-lock.json").packages[""]))'; \
   npm ci --omit=dev --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error; \
-  npm sbom --omit=dev --package-lock-only --sbom-format=cyclonedx --sbom-type=application >sbom.cdx.json; \
+  # Not --omit=dev: that leaves out what packages for development need too.
+  npm pkg delete devDependencies; \
+  rm package-lock.json; \
+  npm sbom --sbom-format=cyclonedx --sbom-type=application >sbom.cdx.json; \
   # These two, both optional, would make every build another one.
   sed -i -e '/^  "serialNumber":/d' -e '/^    "timestamp":/d' sbom.cdx.json; \
   # Other platforms, and what only people and their editors read.
@@ -21,7 +24,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,t
   find zeromq/build/linux -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -r {} +; \
   find . -type f '(' -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' ')' -delete; \
   cd ..; \
-  rm package.json package-lock.json; \
+  rm package.json; \
   chmod -R a=rX .
 
 FROM ${NODE_IMAGE} AS sources

@@ -13,6 +13,8 @@ const STARTERS: Record<string, Tier> = {
   // Helm is built as the API server is.
   [join(root, 'test/support/chart.ts')]: 'api',
   [join(root, 'test/cluster/node/node.ts')]: 'node',
+  // Needs the same programs, and the same is prepared for it.
+  [join(root, 'test/cluster/images/images.ts')]: 'node',
 }
 
 const IMPORT = /^\s*(?:import|export)\s+(?!type\b)[^'";]*?from\s*'(\.[^']+\.ts)'/gm
