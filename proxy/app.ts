@@ -5,12 +5,12 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDe
 import { createAuthorize } from './authorize.ts'
 import { refuseAmbiguous } from './plugins/ambiguous.ts'
 import { addTokens } from './plugins/authenticate.ts'
-import { answerBadAddress, Connections, RequestLog, requestIdOf } from './plugins/connection.ts'
+import { Connections, RequestLog, requestIdOf } from './plugins/connection.ts'
 import { addHeaders } from './plugins/headers.ts'
 import { addJsonBodies } from './plugins/json.ts'
 import { collectMethods } from './plugins/methods.ts'
 import { addMetrics } from './plugins/metrics.ts'
-import { addProblems } from './plugins/problems.ts'
+import { addProblems, createRefusals } from './plugins/problems.ts'
 import { refuseUnknownQueries } from './plugins/queries.ts'
 import { ajvOptions } from './plugins/validation.ts'
 import { addApi } from './routes/api/v1/api.ts'
@@ -27,6 +27,7 @@ import type { Parts, Service } from './service.ts'
 import { createHubOauth } from './session/hub-oauth.ts'
 import { createLogins } from './session/logins.ts'
 import { createSessions } from './session/session.ts'
+import { createStartTimes } from './start-times.ts'
 
 /** Fastify, with types made from typebox schemas. */
 export type App = FastifyInstance<
@@ -41,7 +42,9 @@ export type App = FastifyInstance<
 export async function buildApp(parts: Parts): Promise<App> {
   const { settings, cluster, signer, logger, registry } = parts
   const { limits, prefix } = settings
-  const connections = new Connections()
+  const refused = createRefusals(registry)
+  const connections = new Connections(refused)
+  const closing = new AbortController()
   const app: App = fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new RequestLog(),
@@ -59,7 +62,7 @@ export async function buildApp(parts: Parts): Promise<App> {
       connectionsCheckingInterval: 1000,
     },
     clientErrorHandler: (error, socket) => connections.answerError(error, socket),
-    frameworkErrors: answerBadAddress,
+    frameworkErrors: (_error, request, reply) => connections.answerBadAddress(request, reply),
   })
   app.server.maxConnections = limits.connections
   // Their bytes are limited; by count Node would pass over the rest, a second Authorization among them.
@@ -69,17 +72,25 @@ export async function buildApp(parts: Parts): Promise<App> {
   const service: Service = {
     ...parts,
     authorize: createAuthorize(settings.securityModel),
-    servers: createServers(createSecurityModel(settings.securityModel), cluster, signer, registry, {
-      serversPerUser: limits.serversPerUser,
-      startsPerUser: limits.startsPerUser,
-      credentialMarginSeconds: settings.tokens.credentialMarginSeconds,
-    }),
+    servers: createServers(
+      createSecurityModel(settings.securityModel),
+      cluster,
+      signer,
+      registry,
+      {
+        serversPerUser: limits.serversPerUser,
+        startsPerUser: limits.startsPerUser,
+        credentialMarginSeconds: settings.tokens.credentialMarginSeconds,
+      },
+      createStartTimes(cluster, { registry, logger, closing: closing.signal }),
+    ),
     sessions: createSessions(signer, settings),
     logins: oauth && createLogins(oauth, signer, settings),
   }
 
   connections.watch(app)
-  addProblems(app, registry)
+  app.addHook('preClose', async () => closing.abort())
+  addProblems(app, refused)
   addMetrics(app, registry)
   addHeaders(app)
   refuseAmbiguous(app)

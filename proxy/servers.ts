@@ -5,6 +5,7 @@ import { type Act, type AuditLog, audited } from './audit.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { Grant, ServerRequest, ServerStatus, User } from './pipeline.ts'
 import type { SecurityModel } from './security-model/approve.ts'
+import type { FollowStart } from './start-times.ts'
 import { createTurns } from './turns.ts'
 
 export type StartOutcome = 'started' | 'reused' | 'replaced'
@@ -39,6 +40,7 @@ export function createServers(
   signer: Signer,
   registry: Registry,
   limits: { serversPerUser: number; startsPerUser: number; credentialMarginSeconds: number },
+  followStart: FollowStart,
 ): Servers {
   const inTurn = createTurns(limits.startsPerUser)
   const starts = new Counter({
@@ -71,6 +73,7 @@ export function createServers(
     )
     if (existing) await clear(user, approved.name)
     const server = await cluster.start(namespace, approved, { credential })
+    void followStart(user, server)
     return { outcome: live ? ('replaced' as const) : ('started' as const), server }
   }
 

@@ -31,8 +31,11 @@ export interface Cluster {
   stop(user: User, name: string): Promise<void>
   /** Lines of the server's log. @throws server_not_found */
   logs(user: User, name: string, options: LogOptions): AsyncIterable<string>
-  /** The status now and after each change, until the server has ended or `signal` aborts. @throws server_not_found */
-  watch(user: User, name: string, signal: AbortSignal): AsyncIterable<ServerStatus>
+  /**
+   * The status now and after each change, until the server has ended or `signal` aborts. Without `lines` it may leave out
+   * what an installer says meanwhile, if hearing of it costs something. @throws server_not_found
+   */
+  watch(user: User, name: string, signal: AbortSignal, lines?: boolean): AsyncIterable<ServerStatus>
   /** Rejects with cluster_unavailable when nothing can be started. For /readyz. */
   check(): Promise<void>
   /** Ends what belongs to this process. */

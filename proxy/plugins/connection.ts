@@ -4,7 +4,7 @@ import { isIP, type Socket } from 'node:net'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { type ErrorCode, RexecError } from '../../common/errors.ts'
 import { setHeaders } from './headers.ts'
-import { problemOf, sendProblem } from './problems.ts'
+import { problemOf, type Refused, sendProblem } from './problems.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
@@ -42,13 +42,6 @@ function lineOf(request: FastifyRequest, reply: FastifyReply) {
   }
 }
 
-/** An address that cannot be decoded, or has a part longer than any name. No hook sees such a request. */
-export function answerBadAddress(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
-  setHeaders(request, reply)
-  sendProblem(new RexecError('not_found'), request, reply)
-  request.log.info(lineOf(request, reply), 'request')
-}
-
 const CLIENT_ERRORS: Record<string, ErrorCode> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
   HPE_HEADER_OVERFLOW: 'headers_too_large',
@@ -59,6 +52,11 @@ export class Connections {
   /** Those that never sent a request are not idle to Node: closing would wait for their time-out. */
   readonly #silent = new Set<Socket>()
   readonly #answers = new WeakMap<Socket, ServerResponse>()
+  readonly #refused: Refused
+
+  constructor(refused: Refused) {
+    this.#refused = refused
+  }
 
   watch(app: FastifyInstance): void {
     app.server.on('connection', (socket) => {
@@ -69,9 +67,19 @@ export class Connections {
       this.#silent.delete(socket)
       this.#answers.set(socket, response)
     })
+    // Above limits.connections: nothing was read of it.
+    app.server.on('drop', () => this.#refused('too_many_requests'))
     app.addHook('preClose', async () => {
       for (const socket of this.#silent) socket.destroy()
     })
+  }
+
+  /** An address that cannot be decoded, or has a part longer than any name. No hook sees such a request. */
+  answerBadAddress(request: FastifyRequest, reply: FastifyReply): void {
+    this.#refused('not_found')
+    setHeaders(request, reply)
+    sendProblem(new RexecError('not_found'), request, reply)
+    request.log.info(lineOf(request, reply), 'request')
   }
 
   /** What is not HTTP gets an answer too, but not into the middle of one that is under way. */
@@ -83,6 +91,7 @@ export class Connections {
       return
     }
     const code = CLIENT_ERRORS[error.code ?? ''] ?? 'request_malformed'
+    this.#refused(code)
     const problem = problemOf(new RexecError(code), randomUUID())
     const body = JSON.stringify(problem)
     const head = [

@@ -37,20 +37,27 @@ export function problemOf(error: RexecError, requestId: string) {
   }
 }
 
-/** Every refusal and failure leaves through here: one form, one log line, one count. */
-export function addProblems(app: FastifyInstance, registry: Registry): void {
+/** Counts an answer with this code. */
+export type Refused = (code: ErrorCode) => void
+
+export function createRefusals(registry: Registry): Refused {
   const refusals = new Counter({
     name: 'rexec_http_refusals_total',
     help: 'Requests refused or failed, by error code',
     labelNames: ['code'],
     registers: [registry],
   })
+  return (code) => refusals.inc({ code })
+}
+
+/** Every refusal and failure of a request leaves through here: one form, one log line, one count. */
+export function addProblems(app: FastifyInstance, refused: Refused): void {
   app.setNotFoundHandler(() => {
     throw new RexecError('not_found')
   })
   app.setErrorHandler((thrown: FastifyError, request, reply) => {
     const error = asRexecError(thrown)
-    refusals.inc({ code: error.code })
+    refused(error.code)
     if (error.status >= 500) logFailure(error, request)
     return sendProblem(error, request, reply)
   })

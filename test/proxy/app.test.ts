@@ -1,6 +1,6 @@
 import t from 'tap'
-import { openIdle } from '../support/raw-http.ts'
-import { ALICE, startApp } from '../support/test-app.ts'
+import { openIdle, sendRaw } from '../support/raw-http.ts'
+import { ALICE, BOB, startApp } from '../support/test-app.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -203,6 +203,39 @@ t.test('metrics count requests by route and refusals by code', async (t) => {
   t.match(text, 'rexec_http_requests_total{route="none",method="GET",status="404"} 1')
   t.match(text, 'rexec_http_refusals_total{code="token_missing"} 1')
   t.match(text, /rexec_http_request_seconds_count\{route="\/services\/rexec\/api\/v1\/user",method="GET"\} 2/)
+})
+
+t.test('whatever is refused is counted by its code, also what never becomes a request', async (t) => {
+  const { app, origin, fetch, registry } = await startApp(t, {
+    settings: {
+      securityModel: { access: { denyUsers: ['bob'] } },
+    },
+  })
+  await fetch('/api/v1/user', { token: BOB })
+  await fetch('/api/v1/user', { token: 'of-nobody-0123456789' })
+  await fetch('/api/v1/servers', { method: 'POST', json: { profile: 'none' } })
+  await fetch('/api/v1/servers', {
+    method: 'POST',
+    json: { python: '3.12', requirements: ['-r /etc/passwd'] },
+  })
+  await fetch('/api/v1/token-reviews', { method: 'POST', json: { token: 'x' } })
+  await globalThis.fetch(`${origin}/%zz`)
+  for (const bytes of ['NOT HTTP\r\n\r\n', `GET / HTTP/1.1\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`])
+    await sendRaw(origin, bytes)
+  app.server.emit('drop')
+  const text = await registry.metrics()
+  for (const code of [
+    'not_allowed',
+    'token_invalid',
+    'profile_unknown',
+    'requirement_invalid',
+    'broker_only',
+    'not_found',
+    'request_malformed',
+    'headers_too_large',
+    'too_many_requests',
+  ])
+    t.match(text, `rexec_http_refusals_total{code="${code}"} 1`)
 })
 
 t.test('another prefix moves everything', async (t) => {

@@ -122,9 +122,9 @@ export async function createKubernetesCluster(
       yield* serverLogs(api, store, placeOf(user, name), logOptions)
     },
 
-    async *watch(user, name, signal) {
+    async *watch(user, name, signal, lines = true) {
       assertSynced()
-      yield* watchServer(api, store, placeOf(user, name), signal)
+      yield* watchServer(api, store, placeOf(user, name), signal, lines)
     },
 
     async check() {

@@ -25,6 +25,7 @@ export async function* watchServer(
   store: ServerStore,
   { namespace, owner, name }: ServerPlace,
   signal: AbortSignal,
+  lines = true,
 ): AsyncGenerator<ServerStatus> {
   const leaving = new AbortController()
   const until = AbortSignal.any([signal, leaving.signal])
@@ -36,7 +37,8 @@ export async function* watchServer(
   let last = ''
   try {
     while (!signal.aborted) {
-      if (status.phase === 'installing') said ??= listen(api, store, { namespace, owner, name }, until)
+      if (lines && status.phase === 'installing')
+        said ??= listen(api, store, { namespace, owner, name }, until)
       else {
         said?.stop()
         said = undefined
