@@ -45,7 +45,7 @@ t.test('each thing that is missing is named', { skip }, async (t) => {
   const { url } = await startApp(t)
   const [closed, elsewhere] = (await freePorts(2, '127.0.0.1')) as [number, number]
   const wrong: [Record<string, string>, RegExp][] = [
-    [{}, /^FAIL {2}REXEC_URL: not set\n {6}-> Ask/],
+    [{}, /^FAIL {2}REXEC_URL: not set\n {6}-> Set it/],
     [{ REXEC_URL: 'no address' }, /^FAIL {2}the service: unknown url type/m],
     [{ REXEC_URL: `http://127.0.0.1:${closed}/services/rexec` }, /^FAIL {2}the service: .*refused/m],
     [{ REXEC_URL: url.replace('rexec', 'other') }, /^FAIL {2}the service: .*\n {6}-> Is REXEC_URL right/m],
