@@ -1,9 +1,10 @@
+// node --input-type=module --eval: the arguments begin at 1.
 // Each address must answer 200 within a minute: what has just been installed may still start.
 import { setTimeout } from 'node:timers/promises'
 
 const deadline = AbortSignal.timeout(60_000)
 let failed = false
-for (const address of process.argv.slice(2)) {
+for (const address of process.argv.slice(1)) {
   let outcome
   do {
     outcome = await fetch(address, { signal: deadline })

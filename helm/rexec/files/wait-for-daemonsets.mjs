@@ -1,3 +1,4 @@
+// node --input-type=module --eval: the arguments begin at 1.
 // Ends when the DaemonSets named are ready on every node that they are for: then their images are there.
 import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
@@ -19,7 +20,7 @@ async function progress(name) {
   return { done: observedGeneration >= metadata.generation && ready >= all, text: `${ready} of ${all} nodes` }
 }
 
-for (const name of process.argv.slice(2)) {
+for (const name of process.argv.slice(1)) {
   for (let last; ; await setTimeout(2000)) {
     // An API server that does not answer for a moment is asked again; the Job has a deadline.
     const { done, text } = await progress(name).catch((error) => ({ done: false, text: error.message }))
