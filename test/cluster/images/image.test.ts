@@ -179,6 +179,16 @@ t.test('the image of the Dockerfile', { skip }, async (t) => {
     t.match(await broker.ended, { code: 0, output: /"broker stops"/ })
   })
 
+  t.test('broker: healthy and told to end while it waits for the keys of a proxy', async (t) => {
+    const proxy = { url: 'http://127.0.0.1:10101/services/rexec', credentialFile: '/mnt/credential' }
+    await write('waiting.yaml', { proxy })
+    const broker = run(['broker', '--settings', '/mnt/waiting.yaml'])
+    await broker.said('"broker starts"')
+    t.match(await broker.run(['rexec', 'healthcheck']), { code: 0, output: /9559.* answers/ })
+    await broker.signal('SIGTERM')
+    t.match(await broker.ended, { code: 0 })
+  })
+
   t.test('agent: ends in order', async (t) => {
     await write('agent.json', {
       name: 'default',
