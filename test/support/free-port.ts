@@ -1,10 +1,17 @@
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+
+/**
+ * Below those that Linux gives to whoever asks for any port, for connections as well (32768 to 60999): one of these would
+ * often be somebody else's before it is listened on.
+ */
+const FIRST = 11_000
+const LAST = 30_000
 
 /** Ports that were free a moment ago, for what has to be told its port before it listens. */
 export async function freePorts(count: number, host?: string): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, host))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const servers = await Promise.all(Array.from({ length: count }, () => listen(host)))
   const ports = servers.map((server) => (server.address() as AddressInfo).port)
   await Promise.all(servers.map((server) => once(server.close(), 'close')))
   return ports
@@ -13,4 +20,16 @@ export async function freePorts(count: number, host?: string): Promise<number[]>
 export async function freePort(): Promise<number> {
   const [port] = await freePorts(1)
   return port!
+}
+
+async function listen(host: string | undefined): Promise<Server> {
+  for (;;) {
+    const server = createServer().listen(randomInt(FIRST, LAST), host)
+    try {
+      await once(server, 'listening')
+      return server
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
+    }
+  }
 }
