@@ -88,8 +88,9 @@ export const KubernetesIdentitySettings = Type.Object(
 export const JupyterhubSettings = Type.Object(
   {
     apiUrl: Type.String({
-      pattern: '^https?://',
-      description: "The hub's API as the proxy reaches it, such as http://hub:8081/hub/api.",
+      pattern: '^https?://[^?#@\\s]*[^?#@\\s/]$',
+      description:
+        "The hub's API as the proxy reaches it, such as http://hub:8081/hub/api, without a slash at the end.",
     }),
     serviceName: Type.String({
       pattern: '^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$',

@@ -186,3 +186,19 @@ t.test('a token of our own that the hub does not take is said once, and stops no
   own = 500
   await t.rejects(made.check(), { code: 'identity_unavailable' })
 })
+
+t.test('an address that could not be the API of a hub, or holds a secret, stops the start', async (t) => {
+  for (const apiUrl of [
+    'hub:8081/hub/api',
+    'http://hub/hub/api/',
+    'http://',
+    'http://u:p@hub/hub/api',
+    'http://hub/?x',
+  ]) {
+    t.throws(
+      () => identities({ authenticators: ['jupyterhub'], jupyterhub: { apiUrl } }),
+      { name: 'SettingsError' },
+      apiUrl,
+    )
+  }
+})
