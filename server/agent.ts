@@ -37,6 +37,8 @@ export class Agent {
   /** Some broker has taken this server. */
   #isReached = false
   #stopping = false
+  /** Why the server cannot run calls any more. */
+  #failure: [code: ErrorCode, detail: string | undefined] | undefined
   #over = false
   /** The agent's, and the worker's. */
   #exitCode = 0
@@ -139,6 +141,8 @@ export class Agent {
   // --- calls
 
   #run(call: Call): void {
+    // The broker sent it before it heard of the failure.
+    if (this.#failure) return call.fail(...this.#failure)
     this.#stopIdle()
     this.#pool.submit(call)
   }
@@ -211,6 +215,7 @@ export class Agent {
   async #fail(code: ErrorCode, detail?: string): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
+    this.#failure = [code, detail]
     this.#exitCode = 1
     this.#readyPort?.close()
     const message = sentence(code, detail)
