@@ -17,10 +17,9 @@ export function stepsOf(plan: Plan, folder: string): string {
     ],
     ['The hub. Your own values go first', isZ2jh ? [hubUpgrade(plan, folder)] : []],
     [
-      `The hub: copy ${CONFIG_FILE} and hub-token beside jupyterhub_config.py, readable for the hub alone. Its last line becomes
-#   load_subconfig("${CONFIG_FILE}")
-# Then restart the hub. Notebook servers that run get the new rights when they are restarted`,
-      isZ2jh ? [] : ['#'],
+      `The hub: append ${CONFIG_FILE} to jupyterhub_config.py, and copy hub-token beside that, readable for the hub alone.
+# Restart the hub. Notebook servers that run get the new rights when they are restarted`,
+      isZ2jh ? [] : [`cat ${folder}/${CONFIG_FILE} >> jupyterhub_config.py`, `cp -p ${folder}/hub-token .`],
     ],
     [
       'rexec, from a checkout of it',
