@@ -1,0 +1,216 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { openHelm } from '../../helm/helm.ts'
+import { startKernel } from '../../hub/kernel.ts'
+import { spawnNotebookServer } from '../../hub/notebook-server.ts'
+import { runQuickstart } from '../../hub/quickstart.ts'
+import { CHART } from '../../support/chart.ts'
+import { client, findClient } from '../../support/clients.ts'
+import { smallProfile } from '../../support/kubernetes-service.ts'
+import { openNotebook } from '../../support/notebook.ts'
+import { helmMissing } from '../tools.ts'
+import { hubImage, installHub, QUICKSTART_PACKAGES } from './hub/hub.ts'
+import { documentedValues } from './hub/values.ts'
+import { type NodeCluster, nodeClusterMissing, startNodeCluster } from './node.ts'
+
+const { python, skip: noClient } = await findClient(client)
+const skip = noClient || (await nodeClusterMissing()) || (await helmMissing()) || false
+const BROKER_PORT = 30559
+
+t.test('rexec installed by its chart, for a JupyterHub in another namespace', { skip }, async (t) => {
+  const cluster = await startNodeCluster(t, { packages: QUICKSTART_PACKAGES, images: [await hubImage()] })
+  const { kubectl } = cluster
+  const helm = await openHelm(t, 3, cluster.kubeconfig)
+  const values = chartValues(cluster)
+  const install = (command: string, ...args: string[]) =>
+    helm.run([command, 'rexec', CHART, '--namespace=rexec', ...args], values)
+  const rolledOut = async () => {
+    for (const part of ['deployment/rexec-proxy', 'statefulset/rexec-broker']) {
+      await kubectl('-n=rexec', 'rollout', 'status', part, '--timeout=180s')
+    }
+  }
+
+  t.match(await install('install', '--create-namespace'), /STATUS: deployed/)
+  const made = '--output=go-template={{.data.token | base64decode}}'
+  const hub = await installHub(
+    cluster,
+    await documentedValues({
+      'rexec-proxy.jhub': 'rexec-proxy.rexec',
+      'https://hub.example.org': 'http://proxy-public',
+      '…': await kubectl('-n=rexec', 'get', 'secret', 'rexec-hub-token', made),
+    }),
+  )
+  await rolledOut()
+  const url = `${hub.url}services/rexec`
+  const alice = await hub.token('alice')
+  const ask = (path: string, token = alice) =>
+    fetch(url + path, { headers: { authorization: `Bearer ${token}` } })
+  const namespaces = async () =>
+    (await kubectl('get', 'namespaces', '--selector=app.kubernetes.io/managed-by=rexec', '--output=name'))
+      .split('\n')
+      .filter(Boolean)
+
+  await t.test('rexec doctor finds nothing wrong', async (t) => {
+    const said = await kubectl('-n=rexec', 'exec', 'deployment/rexec-proxy', '--', 'rexec', 'doctor')
+    t.match(said, /\b0 wrong/)
+  })
+
+  await t.test('helm test makes a call', async (t) => {
+    await kubectl('-n=rexec', 'create', 'secret', 'generic', 'test-token', `--from-literal=token=${alice}`)
+    const said = await helm.run(['test', 'rexec', '--namespace=rexec', '--logs', '--timeout=120s'])
+    t.equal([...said.matchAll(/Phase: +Succeeded/g)].length, 2, said)
+  })
+
+  await t.test('a notebook pod calls a server pod in the namespace of its user', async (t) => {
+    await runQuickstart(t, await startKernel(t, await spawnNotebookServer(hub, 'alice')))
+    t.equal((await namespaces()).length, 1)
+  })
+
+  await t.test('a user without the scope reads why not, and gets nothing', async (t) => {
+    const answer = await ask('/broker-config', await hub.token('bob'))
+    t.match([answer.status, await answer.json()], [403, { code: 'scope_missing' }])
+    t.equal((await namespaces()).length, 1)
+  })
+
+  const { external } = (await (await ask('/api/v1/broker')).json()) as { external: { address: string } }
+  t.equal(external.address, `tcp://${cluster.nodeAddress}:${BROKER_PORT}`)
+  const outside = openNotebook(t, python, { url, broker: { client: external.address }, token: alice })
+  await outside.run('set_environment(PYTHON)')
+  await outside.run('double = remote_func(lambda number: number * 2)')
+  t.equal(await outside.run('double(21)'), 42, 'the unmodified client calls from outside the cluster')
+
+  /** Changes the release while calls and requests go on, of which none may fail. */
+  const underUse = async (name: string, change: () => Promise<unknown>) => {
+    const end = join(t.testdirName, name)
+    const calls = outside.run<number[]>(`
+      import os
+      results = []
+      while not os.path.exists(${JSON.stringify(end)}):
+          results.append(double(len(results)))
+      results`)
+    const answers = new Map<number, number>()
+    let changing = true
+    const requests = (async () => {
+      while (changing) {
+        const { status } = await ask('/api/v1/servers')
+        answers.set(status, (answers.get(status) ?? 0) + 1)
+      }
+    })()
+    const before = await podNames(cluster)
+    await change()
+    await rolledOut()
+    changing = false
+    await writeFile(end, '')
+    const results = await calls
+    await requests
+    const after = await podNames(cluster)
+    return { results, answers, replaced: before.filter((pod) => !after.includes(pod)).length }
+  }
+  t.testdir({})
+
+  for (const [name, change] of [
+    [
+      'an upgrade',
+      () =>
+        install(
+          'upgrade',
+          '--set-json=proxy.podAnnotations={"a":"b"}',
+          '--set-json=broker.podAnnotations={"a":"b"}',
+        ),
+    ],
+    ['a rollback', () => helm.run(['rollback', 'rexec', '1', '--namespace=rexec'])],
+  ] as const) {
+    await t.test(`${name} that replaces all pods loses no call and no request`, async (t) => {
+      const { results, answers, replaced } = await underUse(name.replace(' ', '-'), change)
+      t.equal(replaced, 4)
+      t.same(
+        results,
+        Array.from(results, (_, index) => index * 2),
+      )
+      t.same([...answers.keys()], [200])
+      t.comment(`${results.length} calls, ${answers.get(200)} requests`)
+    })
+  }
+
+  await t.test('the servers of a user whom the hub has deleted are stopped', async (t) => {
+    const [namespace] = await namespaces()
+    const jobs = ['-n', namespace!.replace('namespace/', ''), 'jobs', '--all'] as const
+    t.match(await kubectl('get', ...jobs.slice(0, 3)), /default/)
+    await hub.admin('/users/alice', { method: 'DELETE' })
+    await kubectl('wait', '--for=delete', ...jobs, '--timeout=120s')
+    t.equal((await namespaces()).length, 1, 'the namespace stays')
+  })
+
+  await t.test(
+    'uninstall leaves the namespaces of users, what the admin made, and nothing else',
+    async (t) => {
+      await helm.run(['uninstall', 'rexec', '--namespace=rexec', '--wait'])
+      t.equal((await namespaces()).length, 1)
+      const kinds = (scope: boolean) =>
+        kubectl('api-resources', '--verbs=list', `--namespaced=${scope}`, '--output=name').then((text) =>
+          text
+            .trim()
+            .split('\n')
+            .filter((kind) => !/^(events|cilium|.*\.metrics)/.test(kind))
+            .join(','),
+        )
+      const wide = await kubectl('get', await kinds(false), '--output=name')
+      t.notMatch(
+        wide.split('\n').filter((name) => !name.startsWith('namespace/')),
+        /rexec/,
+      )
+      const inside = await kubectl('-n=rexec', 'get', await kinds(true), '--output=name')
+      t.same(inside.trim().split('\n').sort(), [
+        'configmap/kube-root-ca.crt',
+        'secret/test-token',
+        'serviceaccount/default',
+      ])
+    },
+  )
+})
+
+async function podNames({ kubectl }: NodeCluster): Promise<string[]> {
+  const uids = '--output=jsonpath={.items[*].metadata.uid}'
+  const selector = '--selector=app.kubernetes.io/component in (proxy, broker)'
+  return (await kubectl('-n=rexec', 'get', 'pods', selector, uids)).split(' ')
+}
+
+/** What docs/admin/install.md asks for, and below it what only this cluster needs. */
+function chartValues(cluster: NodeCluster): object {
+  const { hostname, port } = new URL(cluster.indexUrl)
+  const [repository, tag] = cluster.images.agent.split(/:(?=[^:]*$)/)
+  const small = { requests: { cpu: '10m', memory: '64Mi' } }
+  return {
+    image: { repository, tag },
+    hub: { apiUrl: 'http://hub.jhub:8081/hub/api' },
+    broker: {
+      service: { type: 'NodePort', nodePort: BROKER_PORT },
+      externalAddress: `tcp://${cluster.nodeAddress}:${BROKER_PORT}`,
+      resources: small,
+    },
+    tests: { existingSecret: { name: 'test-token' } },
+    proxy: {
+      resources: small,
+      config: {
+        identity: { jupyterhub: { usersSeconds: 10 } },
+        securityModel: { profiles: [smallProfile(cluster)] },
+        cluster: {
+          kubernetes: {
+            reconcileSeconds: 1,
+            namespaces: { vanishedSeconds: 0 },
+            packageIndex: { url: cluster.indexUrl, trustedHosts: [hostname] },
+            network: {
+              egress: [
+                {
+                  to: [{ ipBlock: { cidr: `${hostname}/32` } }],
+                  ports: [{ protocol: 'TCP', port: Number(port) }],
+                },
+              ],
+            },
+          },
+        },
+      },
+    },
+  }
+}
