@@ -6,8 +6,8 @@ import { run } from './go.ts'
 /** Modules that carry definitions which a cluster may have, each with its sum and the files that the chart's objects need. */
 const MODULES = [
   {
-    module: 'sigs.k8s.io/gateway-api@v1.7.0',
-    sum: 'h1:duVnm7nO6oXfMMUWfcDoBph47CYR/ME3NGxccOVglaY=',
+    module: 'sigs.k8s.io/gateway-api@v1.4.0',
+    sum: 'h1:ZwlNM6zOHq0h3WUX2gfByPs2yAEsy/EenYJB78jpQfQ=',
     files: ['config/crd/standard/gateway.networking.k8s.io_httproutes.yaml'],
   },
   {
