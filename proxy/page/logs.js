@@ -1,8 +1,10 @@
 import { followLog } from './api.js'
 import { make } from './dom.js'
 
-/** Characters of a log that the page keeps; the oldest go first. */
-const MAX_TEXT = 500_000
+/** Lines of a log that the page keeps; the oldest go first. */
+const MAX_LINES = 5000
+/** What our own programs log, behind the name of the one that did. */
+const OUR_LINE = /^([\w-]+: )?(\{.*\})$/
 
 /**
  * A log that follows while it is open.
@@ -23,12 +25,11 @@ export function createLog(name, id) {
   /** @type {AbortController | undefined} */
   let following
 
-  /** @param {string} chunk */
-  function append(chunk) {
+  /** @param {string[]} lines */
+  function append(lines) {
     const atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 8
-    text.append(chunk)
-    while ((text.textContent?.length ?? 0) > MAX_TEXT && text.firstChild !== text.lastChild)
-      text.firstChild?.remove()
+    text.append(...lines.map((line) => `${readable(line)}\n`))
+    while (text.childNodes.length > MAX_LINES) text.firstChild?.remove()
     if (atEnd) text.scrollTop = text.scrollHeight
   }
 
@@ -36,7 +37,12 @@ export function createLog(name, id) {
   async function follow({ signal }) {
     state.textContent = 'Following…'
     try {
-      for await (const chunk of await followLog(name, signal)) append(chunk)
+      let rest = ''
+      for await (const chunk of await followLog(name, signal)) {
+        const lines = (rest + chunk).split('\n')
+        rest = lines.pop() ?? ''
+        append(lines)
+      }
       state.textContent = 'This is the end of the log.'
     } catch (error) {
       if (!signal.aborted) state.textContent = `The log broke off: ${/** @type {Error} */ (error).message}`
@@ -63,5 +69,21 @@ export function createLog(name, id) {
       void follow(following)
       return true
     },
+  }
+}
+
+/**
+ * A line of ours as time and words; any other as it is.
+ * @param {string} line
+ */
+function readable(line) {
+  const [, source = '', json] = OUR_LINE.exec(line) ?? []
+  if (!json) return line
+  try {
+    const { time, state, message, msg } = JSON.parse(json)
+    const words = [state, message ?? msg].filter((part) => typeof part === 'string' && part !== '').join(': ')
+    return words && time ? `${new Date(time).toLocaleTimeString()} ${source}${words}` : line
+  } catch {
+    return line
   }
 }

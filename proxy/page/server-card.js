@@ -43,7 +43,9 @@ export function createServerCard(first, onStop) {
   logButton.addEventListener('click', () => {
     logButton.setAttribute('aria-expanded', `${log.toggle()}`)
   })
-  stopButton.addEventListener('click', () => onStop(server))
+  stopButton.addEventListener('click', () => {
+    if (server.phase !== 'stopping') onStop(server)
+  })
   logButton.append('Log', make('span', { class: 'hidden-text' }, ` of ${first.name}`))
   const stopText = document.createTextNode('')
   stopButton.append(stopText, make('span', { class: 'hidden-text' }, ` ${first.name}`))
@@ -74,7 +76,8 @@ export function createServerCard(first, onStop) {
     setText(message, next.message)
     message.hidden = next.message === ''
     setText(stopText, hasEnded(next) ? 'Remove' : 'Stop')
-    stopButton.disabled = next.phase === 'stopping'
+    // Not "disabled", which would drop the focus.
+    stopButton.setAttribute('aria-disabled', `${next.phase === 'stopping'}`)
   }
   update(first)
   return { element, heading, update, close: log.close }

@@ -2,13 +2,17 @@ import { getBroker } from './api.js'
 import { announce, find } from './dom.js'
 
 const place = find('snippet', HTMLElement)
+// On a narrow screen it scrolls, for which the keyboard must get there.
+place.tabIndex = 0
+place.role = 'region'
+place.ariaLabel = 'Code for your notebook'
 
 /** What to paste into a notebook; addresses stand in it as they are here. */
 export async function showSnippet() {
   find('copy', HTMLButtonElement).addEventListener('click', copy)
   const { host, port } = await getBroker()
   const url = new URL('.', location.href).href.replace(/\/$/, '')
-  place.textContent = `%pip install --quiet scidx-rexec==0.1.0
+  place.textContent = `%pip install --quiet scidx-rexec==0.1.0 requests
 
 import os
 from rexec.client_api import remote_func

@@ -20,8 +20,8 @@ const AMOUNTS = [
   { name: 'gpu', label: 'GPUs', unit: 1, whole: true },
   { name: 'replicas', label: 'Copies', unit: 1, whole: true },
   { name: 'concurrency', label: 'Calls at once', unit: 1, whole: true },
-  { name: 'lifetimeSeconds', label: 'Ends after hours', unit: 3600 },
-  { name: 'idleSeconds', label: 'Ends after idle minutes', unit: 60 },
+  { name: 'lifetimeSeconds', label: 'Hours until it ends', unit: 3600 },
+  { name: 'idleSeconds', label: 'Idle minutes until it ends', unit: 60 },
 ]
 const RESOURCES = ['cpu', 'memory', 'gpu']
 
