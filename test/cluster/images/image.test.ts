@@ -11,7 +11,9 @@ import { runProgram } from './program.ts'
 import { rexecImage } from './rexec.ts'
 
 const root = join(import.meta.dirname, '../../..')
-const skip = (await nodeClusterMissing()) ?? false
+const skip =
+  (await nodeClusterMissing()) ??
+  (process.env.REXEC_TEST_KUBECONFIG ? 'images are given with the cluster' : false)
 const HOME = 'opt/rexec'
 
 t.test('the image of the Dockerfile', { skip }, async (t) => {
@@ -63,6 +65,8 @@ t.test('the image of the Dockerfile', { skip }, async (t) => {
     const expected = ['LICENSE', 'bin', 'broker', 'common', 'node_modules', 'package.json', 'proxy']
     t.same([...tops].sort(), [...expected, 'sbom.cdx.json', 'server'])
     t.ok(names.includes(`${HOME}/server/worker.py`))
+    const command = await readFile(join(files, HOME, 'bin/rexec.ts'), 'utf8')
+    t.ok(command.startsWith('#!/usr/local/bin/node\n'), 'the command needs neither shell nor env')
     t.notOk(names.some((name) => /^opt\/rexec\/(?!node_modules).*\.test\.|__pycache__/.test(name)))
   })
 
