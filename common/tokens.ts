@@ -40,12 +40,12 @@ export interface Claims {
 }
 
 export interface Signer {
-  /** Makes a token that is valid for `lifetime` seconds from now. */
+  /** Makes a token that is valid for `lifetime` seconds from now; `id` is its own, for logs. */
   sign(
     kind: TokenKind,
     claims: { user: string; server?: string },
     lifetime: number,
-  ): Promise<{ token: string; expiresAt: number }>
+  ): Promise<{ token: string; expiresAt: number; id: string }>
   publicKeys: PublicKeys
   /** A secret of 32 bytes for another purpose, the same in each proxy that has this signing key (RFC 5869). */
   deriveKey(purpose: string): Uint8Array
@@ -72,16 +72,17 @@ export async function createSigner(privateKey: JWK, others: JWK[] = []): Promise
       const { audience, typ } = KINDS[kind]
       const now = Math.floor(Date.now() / 1000)
       const expiresAt = now + lifetime
+      const id = randomUUID()
       const token = await new SignJWT(server === undefined ? {} : { server })
         .setProtectedHeader({ alg: 'EdDSA', typ, kid: privateKey.kid! })
         .setIssuer(ISSUER)
         .setAudience(audience)
         .setSubject(user)
-        .setJti(randomUUID())
+        .setJti(id)
         .setIssuedAt(now)
         .setExpirationTime(expiresAt)
         .sign(key)
-      return { token, expiresAt }
+      return { token, expiresAt, id }
     },
     deriveKey: (purpose) =>
       new Uint8Array(hkdfSync('sha256', Buffer.from(privateKey.d!, 'base64url'), '', `rexec ${purpose}`, 32)),

@@ -3,24 +3,38 @@ import type { Logger } from '../common/logger.ts'
 
 export type AuditLog = Pick<Logger, 'info'>
 
+/** Every act that leaves a line (docs/admin/operating.md has the table). */
+export type Action =
+  | 'server.start'
+  | 'server.stop'
+  | 'token.make'
+  | 'credential.make'
+  | 'session.begin'
+  | 'session.end'
+  // Somebody known was not let in.
+  | 'access'
+  // For the start of a server: the user's namespace was made, or an object in it that somebody had changed put back.
+  | 'namespace.make'
+  | 'namespace.restore'
+  // By rexec itself (cluster/kubernetes/reconciler.ts): a Job ended for good, one cleared away.
+  | 'server.fail'
+  | 'server.clear'
+  | 'namespace.delete'
+
 /** Who did what to what. Nothing here is secret: names, and ids of tokens, never tokens. */
 export interface Act {
-  readonly action:
-    | 'server.start'
-    | 'server.stop'
-    | 'token.make'
-    // A browser has logged in at the hub.
-    | 'session.begin'
-    // By rexec itself (cluster/kubernetes/reconciler.ts): a Job ended for good, one cleared away.
-    | 'server.fail'
-    | 'server.clear'
-    | 'namespace.delete'
-  /** Whom it is about; who did it as well, unless `actor` says otherwise. */
-  readonly user: string
+  readonly action: Action
+  /** Whom it is about; who did it as well, unless `actor` says otherwise. Missing when nobody can tell. */
+  readonly user: string | undefined
   server?: string | undefined
   readonly actor?: 'rexec'
   /** Why rexec did it by itself. */
   readonly reason?: string
+  readonly namespace?: string
+  /** The kind of the object that was put back. */
+  readonly object?: string
+  /** The `jti` of the token that was made. */
+  tokenId?: string
 }
 
 /**
@@ -31,16 +45,26 @@ export interface Act {
 export async function audited<T extends { outcome: string }>(
   log: AuditLog,
   act: Act,
-  work: (act: Act) => Promise<T>,
+  work: (act: Act) => Promise<T> | T,
 ): Promise<T> {
   try {
     const result = await work(act)
-    log.info({ audit: { ...act, outcome: result.outcome } }, 'audit')
+    auditDone(log, act, result.outcome)
     return result
   } catch (error) {
-    const refused = error instanceof RexecError && error.status < 500
-    const code = error instanceof RexecError ? error.code : 'internal'
-    log.info({ audit: { ...act, outcome: refused ? 'refused' : 'failed', code } }, 'audit')
+    auditRefusal(log, act, error)
     throw error
   }
+}
+
+/** The line about an act that is done. */
+export function auditDone(log: AuditLog, act: Act, outcome: string): void {
+  log.info({ audit: { ...act, outcome } }, 'audit')
+}
+
+/** The line about an act that was refused, or failed. */
+export function auditRefusal(log: AuditLog, act: Act, error: unknown): void {
+  const refused = error instanceof RexecError && error.status < 500
+  const code = error instanceof RexecError ? error.code : 'internal'
+  log.info({ audit: { ...act, outcome: refused ? 'refused' : 'failed', code } }, 'audit')
 }

@@ -1,7 +1,7 @@
 import { RexecError } from '../common/errors.ts'
 import { Counter, type Registry } from '../common/metrics.ts'
 import type { Signer } from '../common/tokens.ts'
-import { type Act, type AuditLog, audited } from './audit.ts'
+import { type Act, type AuditLog, auditDone, audited } from './audit.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { Grant, ServerRequest, ServerStatus, User } from './pipeline.ts'
 import type { SecurityModel } from './security-model/approve.ts'
@@ -50,7 +50,7 @@ export function createServers(
     registers: [registry],
   })
 
-  async function start(grant: Grant, request: ServerRequest, act: Act) {
+  async function start(grant: Grant, request: ServerRequest, act: Act, log: AuditLog) {
     const { user } = grant
     const approved = approve(grant, request)
     act.server = approved.name
@@ -64,13 +64,16 @@ export function createServers(
     const others = servers.filter((server) => server !== existing && !hasEnded(server))
     if (others.length >= limits.serversPerUser) throw new RexecError('server_limit_reached')
 
-    const namespace = await cluster.ensureNamespace(user)
-    const lifetime = approved.lifetimeSeconds + limits.credentialMarginSeconds
-    const { token: credential } = await signer.sign(
-      'server',
-      { user: user.name, server: approved.name },
-      lifetime,
+    const namespace = await cluster.ensureNamespace(user, (change) =>
+      auditDone(log, { ...change, user: user.name }, 'done'),
     )
+    const lifetime = approved.lifetimeSeconds + limits.credentialMarginSeconds
+    const claims = { user: user.name, server: approved.name }
+    const { credential } = await audited(log, { action: 'credential.make', ...claims }, async (act) => {
+      const made = await signer.sign('server', claims, lifetime)
+      act.tokenId = made.id
+      return { outcome: 'made', credential: made.token }
+    })
     if (existing) await clear(user, approved.name)
     const server = await cluster.start(namespace, approved, { credential })
     void followStart(user, server)
@@ -95,7 +98,7 @@ export function createServers(
       audited(log, { action: 'server.start', user: grant.user.name }, (act) =>
         // Two requests at once must not both find the name free.
         inTurn(grant.user.name, async () => {
-          const result = await start(grant, request, act)
+          const result = await start(grant, request, act, log)
           starts.inc({ outcome: result.outcome })
           return result
         }),

@@ -7,6 +7,13 @@ export interface LaunchOptions {
   credential: string
 }
 
+/** For the audit: the namespace was made, or what somebody had changed in it (the kind of object) was put back. */
+export interface NamespaceChange {
+  action: 'namespace.make' | 'namespace.restore'
+  namespace: string
+  object?: string
+}
+
 export interface LogOptions {
   /** Go on until the server ends or `signal` aborts. */
   follow: boolean
@@ -20,8 +27,8 @@ export interface LogOptions {
  */
 export interface Cluster {
   readonly kind: 'local' | 'kubernetes'
-  /** Finds or makes the user's namespace. @throws namespace_not_owned */
-  ensureNamespace(user: User): Promise<Namespace>
+  /** Finds or makes the user's namespace; `noted` hears of what had to be changed. @throws namespace_not_owned */
+  ensureNamespace(user: User, noted?: (change: NamespaceChange) => void): Promise<Namespace>
   /** Starts a server and answers at once; it is not ready yet. The name must be free (see stop). */
   start(namespace: Namespace, server: ApprovedServer, options: LaunchOptions): Promise<ServerStatus>
   /** All servers of the user, also failed and stopped ones that have not been cleared away. */

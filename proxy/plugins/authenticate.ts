@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { RexecError } from '../../common/errors.ts'
+import { auditRefusal } from '../audit.ts'
 import type { Grant } from '../pipeline.ts'
 import type { Service } from '../service.ts'
 import { hubCookieOf } from '../session/session.ts'
@@ -59,7 +60,13 @@ export async function prove(request: FastifyRequest, { identities, authorize }: 
   const { token, hubCookie: cookie } = request
   if (!token) throw new RexecError('token_missing')
   const fresh = request.routeOptions.config.freshIdentity ?? false
-  request.grant = authorize(await identities.authenticate(token, { fresh, ...(cookie && { cookie }) }))
+  const user = await identities.authenticate(token, { fresh, ...(cookie && { cookie }) })
+  try {
+    request.grant = authorize(user)
+  } catch (error) {
+    auditRefusal(request.log, { action: 'access', user: user.name }, error)
+    throw error
+  }
 }
 
 function headerToken(request: FastifyRequest): string | undefined {

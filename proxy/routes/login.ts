@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { RexecError } from '../../common/errors.ts'
 import type { App } from '../app.ts'
-import { audited } from '../audit.ts'
+import { auditDone, audited } from '../audit.ts'
 import type { Service } from '../service.ts'
 import { isOwnWindow } from '../session/browser.ts'
 import type { Logins } from '../session/logins.ts'
@@ -54,8 +54,10 @@ export function addLogin(app: App, service: Service, logins: Logins): void {
   )
 
   app.post('/logout', { schema: { hide: true } }, async (request, reply) => {
-    if (!(await sessions.prove(request))) throw new RexecError('token_missing', 'You are not logged in.')
+    const session = await sessions.prove(request)
+    if (!session) throw new RexecError('token_missing', 'You are not logged in.')
     sessions.end(request, reply)
+    auditDone(request.log, { action: 'session.end', user: session.user }, 'ended')
     // There the token ends as well, which this service has no right to revoke.
     return { next: logins.logoutUrl }
   })

@@ -18,10 +18,12 @@ export interface Session {
   id: string
   /** The hub's token. */
   token: string
+  /** Whose it was at the login: for logs alone. */
+  user?: string
 }
 
 export interface Sessions {
-  /** Logs the browser in, for `seconds` at most. */
+  /** Logs the browser of the user whom the request has proven in, for `seconds` at most. */
   begin(request: FastifyRequest, reply: FastifyReply, token: string, seconds?: number): Promise<void>
   end(request: FastifyRequest, reply: FastifyReply): void
   /** Who is logged in, whichever page has sent the request: for what gives nothing away to that page. */
@@ -39,7 +41,7 @@ export function createSessions(
   signer: Pick<Signer, 'deriveKey'>,
   settings: Pick<ProxySettings, 'session' | 'publicUrl' | 'prefix'>,
 ): Sessions {
-  const seal = createSeal<{ id: string; token: string }>(signer.deriveKey('session'), 'session')
+  const seal = createSeal<{ id: string; token: string; user: string }>(signer.deriveKey('session'), 'session')
   const xsrfKey = signer.deriveKey('xsrf')
   const attributes = (request: FastifyRequest) => ({
     path: `${settings.prefix}/`,
@@ -55,7 +57,8 @@ export function createSessions(
   return {
     async begin(request, reply, token, seconds = Number.POSITIVE_INFINITY) {
       const maxAge = Math.min(settings.session.seconds, seconds)
-      const cookie = await seal.close({ id: randomUUID(), token }, maxAge)
+      const user = request.grant.user.name
+      const cookie = await seal.close({ id: randomUUID(), token, user }, maxAge)
       setCookie(reply, COOKIE, cookie, { ...attributes(request), maxAge })
     },
     end: (request, reply) => clearCookie(reply, COOKIE, attributes(request)),

@@ -1,5 +1,5 @@
 import { RexecError } from '../../common/errors.ts'
-import type { Cluster, LaunchOptions, LogOptions } from '../../proxy/cluster/cluster.ts'
+import type { Cluster, LaunchOptions, LogOptions, NamespaceChange } from '../../proxy/cluster/cluster.ts'
 import type { Namespace, Phase, ServerStatus, User } from '../../proxy/pipeline.ts'
 import type { ApprovedServer } from '../../proxy/security-model/approve.ts'
 
@@ -16,6 +16,7 @@ export class FakeCluster implements Cluster {
   lines = ['one', 'two']
   /** Thrown by every method from here on. */
   failure: Error | undefined
+  readonly #namespaces = new Set<string>()
   #changes = Promise.withResolvers<void>()
 
   /** Puts a server into a state and tells those who watch. */
@@ -26,9 +27,12 @@ export class FakeCluster implements Cluster {
     this.#changes = Promise.withResolvers()
   }
 
-  async ensureNamespace(user: User): Promise<Namespace> {
+  async ensureNamespace(user: User, noted?: (change: NamespaceChange) => void): Promise<Namespace> {
     await this.#act(`namespace ${user.name}`)
-    return { name: `folder-of-${user.name}`, owner: user.name }
+    const namespace = { name: `folder-of-${user.name}`, owner: user.name }
+    if (!this.#namespaces.has(user.name)) noted?.({ action: 'namespace.make', namespace: namespace.name })
+    this.#namespaces.add(user.name)
+    return namespace
   }
 
   async start(

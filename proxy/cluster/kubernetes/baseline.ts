@@ -1,4 +1,5 @@
 import type { KubernetesObject, V1ServiceAccount } from '@kubernetes/client-node'
+import type { NamespaceChange } from '../cluster.ts'
 import type { Api } from './api.ts'
 import { BASELINE, ownLabels } from './names.ts'
 import { networkPolicy } from './network-policy.ts'
@@ -10,10 +11,10 @@ import { type KubernetesSettings, MAX_PULL_SECRETS, SECRET_NAME } from './settin
 /** What every namespace gets beside its labels, at each launch (docs/admin/namespaces.md). */
 export interface Baseline {
   /**
-   * Puts all of it there, and takes away what the settings have switched off.
+   * Puts all of it there, and takes away what the settings have switched off; `noted` hears of what somebody had changed.
    * @throws ApiError, RexecError
    */
-  apply(namespace: string): Promise<void>
+  apply(namespace: string, noted?: (change: NamespaceChange) => void): Promise<void>
 }
 
 /** @param brokers addresses of the brokers for servers */
@@ -45,14 +46,18 @@ export function createBaseline(api: Api, settings: KubernetesSettings, brokers: 
   }
 
   return {
-    async apply(namespace) {
+    async apply(namespace, noted = () => {}) {
       const { wanted, unwanted } = baselineObjects(namespace, settings, brokers)
+      const put = async (object: KubernetesObject) => {
+        const restored = await own.put(object)
+        if (restored) noted({ action: 'namespace.restore', namespace, object: object.kind! })
+      }
       await Promise.all([
-        clearPullSecrets(namespace).then(() => own.put(account(namespace, settings))),
+        clearPullSecrets(namespace).then(() => put(account(namespace, settings))),
         copyPullSecrets(namespace),
         // Every namespace has this account from the beginning. It is Kubernetes' own, so it gets no label.
         api.apply(withoutToken('default', namespace)),
-        ...wanted.map((object) => own.put(object)),
+        ...wanted.map(put),
         ...unwanted.map((object) => own.remove(object)),
       ])
     },

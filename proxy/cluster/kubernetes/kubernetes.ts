@@ -78,11 +78,11 @@ export async function createKubernetesCluster(
       reconciler ??= startReconciler({ api, store, settings, knows, logger, registry })
     },
 
-    async ensureNamespace(user) {
+    async ensureNamespace(user, noted = () => {}) {
       try {
-        const namespace = await namespaces.ensure(user)
+        const namespace = await namespaces.ensure(user, noted)
         store.proven(namespace)
-        await baseline.apply(namespace.name)
+        await baseline.apply(namespace.name, noted)
         return namespace
       } catch (error) {
         throw asRexecError(error)

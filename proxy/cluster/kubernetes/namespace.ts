@@ -3,6 +3,7 @@ import type { V1Namespace } from '@kubernetes/client-node'
 import { RexecError } from '../../../common/errors.ts'
 import type { Namespace, User } from '../../pipeline.ts'
 import { isReserved, namespaceName } from '../../security-model/namespace-name.ts'
+import type { NamespaceChange } from '../cluster.ts'
 import type { Api } from './api.ts'
 import { isAlreadyExists, isConflict, isNoRight, isNotFound } from './api-error.ts'
 import { MANAGER, OWNER, OWNER_HASH, ownerHash, ownLabels } from './names.ts'
@@ -25,10 +26,10 @@ export interface Namespaces {
   /** @throws namespace_missing in mode given, for a user whom the settings do not name */
   nameOf(user: string): string
   /**
-   * Finds the user's namespace, or makes it in mode made, and puts its labels back.
+   * Finds the user's namespace, or makes it in mode made, and puts its labels back; `noted` hears of either.
    * @throws namespace_not_owned, namespace_not_ready, namespace_missing, ApiError
    */
-  ensure(user: User): Promise<Namespace>
+  ensure(user: User, noted?: (change: NamespaceChange) => void): Promise<Namespace>
 }
 
 export function createNamespaces(api: Api, settings: KubernetesSettings): Namespaces {
@@ -66,23 +67,33 @@ export function createNamespaces(api: Api, settings: KubernetesSettings): Namesp
   }
 
   /** Mode made: there is one afterwards that is the user's, with our labels as they should be. */
-  async function make(name: string, owner: string, wanted: V1Namespace): Promise<unknown> {
+  async function make(
+    name: string,
+    owner: string,
+    wanted: V1Namespace,
+  ): Promise<NamespaceChange | undefined> {
     const found = await settled(name)
-    if (!found) return api.create(wanted)
+    if (!found) {
+      await api.create(wanted)
+      return { action: 'namespace.make', namespace: name }
+    }
     assertOwned(found, owner, settings.instance)
-    if (isAsApplied(found, wanted)) return found
+    if (isAsApplied(found, wanted)) return undefined
     const { uid, resourceVersion } = found.metadata!
     // Whoever changes it after this was read, perhaps its owner, makes it a conflict.
-    return api.apply({
+    await api.apply({
       ...wanted,
       metadata: { ...wanted.metadata, uid: uid!, resourceVersion: resourceVersion! },
     })
+    return hasAll(found, wanted)
+      ? undefined
+      : { action: 'namespace.restore', namespace: name, object: 'Namespace' }
   }
 
   return {
     nameOf,
 
-    async ensure({ name: owner }) {
+    async ensure({ name: owner }, noted = () => {}) {
       const name = nameOf(owner)
       if (!made) {
         const found = await settled(name)
@@ -94,7 +105,8 @@ export function createNamespaces(api: Api, settings: KubernetesSettings): Namesp
       const wanted = wantedNamespace(name, owner, settings)
       for (let conflicts = 0; ; conflicts++) {
         try {
-          await make(name, owner, wanted)
+          const change = await make(name, owner, wanted)
+          if (change) noted(change)
           return { name, owner }
         } catch (error) {
           // Another proxy was faster, or somebody has just changed or deleted it: what is there is judged anew.
@@ -123,19 +135,27 @@ function wantedNamespace(
   }
 }
 
+const PARTS = ['labels', 'annotations'] as const
+
+/** Nothing that it should carry is missing or different. */
+function hasAll({ metadata }: V1Namespace, wanted: V1Namespace): boolean {
+  return PARTS.every((part) =>
+    Object.entries(wanted.metadata?.[part] ?? {}).every(
+      ([name, value]) => metadata?.[part]?.[name] === value,
+    ),
+  )
+}
+
 /** Applying it would change nothing: all is there, and of what was applied before nothing is to be taken away. */
-function isAsApplied({ metadata }: V1Namespace, wanted: V1Namespace): boolean {
-  const applied = metadata?.managedFields?.find(
+function isAsApplied(found: V1Namespace, wanted: V1Namespace): boolean {
+  if (!hasAll(found, wanted)) return false
+  const applied = found.metadata?.managedFields?.find(
     ({ manager, operation }) => manager === MANAGER && operation === 'Apply',
   )?.fieldsV1 as { 'f:metadata'?: Record<string, object> } | undefined
-  return (['labels', 'annotations'] as const).every((part) => {
-    const values = wanted.metadata?.[part] ?? {}
+  return PARTS.every((part) => {
     const fields = Object.keys(applied?.['f:metadata']?.[`f:${part}`] ?? {}).filter((field) => field !== '.')
-    const names = Object.keys(values)
-    return (
-      fields.length === names.length &&
-      names.every((name) => fields.includes(`f:${name}`) && metadata?.[part]?.[name] === values[name])
-    )
+    const names = Object.keys(wanted.metadata?.[part] ?? {})
+    return fields.length === names.length && names.every((name) => fields.includes(`f:${name}`))
   })
 }
 

@@ -9,10 +9,10 @@ export interface OwnObjects {
   /** As it is there; undefined when there is none that is ours. */
   find<T extends KubernetesObject>(object: T): Promise<T | undefined>
   /**
-   * Makes it as it is written, whatever others have changed or added.
+   * Makes it as it is written, whatever others have changed or added; resolves with whether they had.
    * @throws namespace_not_ready when somebody else has made an object of this name
    */
-  put(object: KubernetesObject): Promise<void>
+  put(object: KubernetesObject): Promise<boolean>
   /** Resolves when there is none (any more) that is ours. */
   remove(object: KubernetesObject): Promise<void>
 }
@@ -52,11 +52,13 @@ export function createOwnObjects(api: Api, instance: string): OwnObjects {
     find,
 
     async put(object) {
+      let restored = false
       const made = await api.apply(object, { force: false }).catch(async (error) => {
         const taken = isConflict(error) || isImmutable(error)
         if (!taken && !isPolicyRefusal(error)) throw error
         // Somebody has changed our fields, or it is not ours at all.
         if (!(await find(object))) throw taken ? notOurs(object) : error
+        restored = true
         return api.apply(object).catch(async (error) => {
           if (!isImmutable(error)) throw error
           await remove(object)
@@ -65,6 +67,7 @@ export function createOwnObjects(api: Api, instance: string): OwnObjects {
       })
       const surplus = beyond(made, object)
       if (surplus) await api.patch(object, surplus)
+      return restored || surplus !== undefined
     },
 
     remove,

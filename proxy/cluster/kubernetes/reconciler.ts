@@ -156,7 +156,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       await remove(job!, { action: 'server.stop', user, server, reason: 'vanished' })
     }
     if (!isDeleted) return
-    await doing(namespace, { action: 'namespace.delete', user, reason: 'vanished' }, () =>
+    await doing(namespace, { action: 'namespace.delete', user, namespace: name, reason: 'vanished' }, () =>
       api.core.deleteNamespace({ name, body: deletionOf(namespace) }),
     )
   }

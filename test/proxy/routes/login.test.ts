@@ -279,5 +279,9 @@ t.test('a logout takes the session away and leads to that of the hub', async (t)
   const answer = await post({ 'x-xsrf-token': xsrf })
   t.same(JSON.parse(answer.body), { next: '/hub/logout' })
   t.same(browser.cookies, [])
+  t.match(
+    app.log.flatMap(({ audit }) => audit ?? []),
+    [{ action: 'session.end', outcome: 'ended' }],
+  )
   t.equal((await post({ 'x-xsrf-token': xsrf })).status, 401)
 })

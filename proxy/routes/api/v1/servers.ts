@@ -31,10 +31,8 @@ export function addServers(app: App, { servers, settings, signer }: Service): vo
     },
     async ({ grant, body, log }, reply) => {
       const { outcome, server } = await servers.start(grant, body, log)
-      const exec = await makeExecToken(signer, settings.tokens, {
-        user: grant.user.name,
-        server: server.name,
-      })
+      const claims = { user: grant.user.name, server: server.name }
+      const exec = await makeExecToken(signer, settings.tokens, claims, log)
       reply.code(outcome === 'reused' ? 200 : 201)
       return { server, broker: brokerOf(settings), ...exec }
     },

@@ -1,5 +1,4 @@
 import type { App } from '../../../app.ts'
-import { audited } from '../../../audit.ts'
 import { makeExecToken } from '../../../exec-token.ts'
 import { answers, TokenBody, tokenRequestBody } from '../../../schemas.ts'
 import type { Service } from '../../../service.ts'
@@ -24,14 +23,7 @@ export function addTokens(app: App, { servers, signer, settings: { tokens } }: S
     async ({ grant: { user }, body: { server, lifetimeSeconds }, log }, reply) => {
       if (server !== undefined) await servers.get(user, server)
       const claims = { user: user.name, ...(server !== undefined && { server }) }
-      const { outcome, ...token } = await audited(
-        log,
-        { action: 'token.make', user: user.name, server },
-        async () => ({
-          outcome: 'made',
-          ...(await makeExecToken(signer, tokens, claims, lifetimeSeconds)),
-        }),
-      )
+      const token = await makeExecToken(signer, tokens, claims, log, lifetimeSeconds)
       return reply.code(201).send(token)
     },
   )

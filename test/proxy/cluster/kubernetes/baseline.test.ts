@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import type { NamespaceChange } from '../../../../proxy/cluster/cluster.ts'
 import type { Api } from '../../../../proxy/cluster/kubernetes/api.ts'
 import { createBaseline } from '../../../../proxy/cluster/kubernetes/baseline.ts'
 import { createNamespaces } from '../../../../proxy/cluster/kubernetes/namespace.ts'
@@ -17,10 +18,15 @@ t.test('what each namespace gets', { skip: await apiServerMissing() }, async (t)
   await kubectl('create', 'namespace', 'rexec')
 
   /** Puts it into the namespace of a user, which is made when it is missing. */
-  async function applyTo(t: Test, owner: string, given: object = {}): Promise<string> {
+  async function applyTo(
+    t: Test,
+    owner: string,
+    given: object = {},
+    noted: (change: NamespaceChange) => void = () => {},
+  ): Promise<string> {
     const [api, settings] = [testApi(t, server.kubeconfig), kubernetesSettings(given)]
     const { name } = await createNamespaces(api, settings).ensure(user(owner))
-    await createBaseline(api, settings, BROKERS).apply(name)
+    await createBaseline(api, settings, BROKERS).apply(name, noted)
     return name
   }
   const read = async (namespace: string, kind: string, name = 'rexec') =>
@@ -54,7 +60,7 @@ t.test('what each namespace gets', { skip: await apiServerMissing() }, async (t)
     const kinds = [POLICY, 'limitrange', 'serviceaccount', 'resourcequota']
     const versions = async () => Promise.all(kinds.map(async (kind) => (await read(name, kind)).metadata))
     const before = await versions()
-    await applyTo(t, 'alice')
+    await applyTo(t, 'alice', {}, ({ object }) => t.fail(`${object} was put back`))
     t.same(await versions(), before)
   })
 
@@ -75,7 +81,9 @@ t.test('what each namespace gets', { skip: await apiServerMissing() }, async (t)
     await patch(name, 'limitrange', 'rexec', { spec: { limits: [] } })
     for (const account of ['rexec', 'default'])
       await patch(name, 'serviceaccount', account, { automountServiceAccountToken: true })
-    await applyTo(t, 'bob')
+    const restored: unknown[] = []
+    await applyTo(t, 'bob', {}, ({ object }) => restored.push(object))
+    t.same(restored.toSorted(), ['LimitRange', 'NetworkPolicy', 'ResourceQuota', 'ServiceAccount'])
     t.same((await read(name, POLICY)).spec, wanted.spec)
     const { spec } = await read(name, 'resourcequota')
     t.same(spec, { hard: kubernetesSettings().quota })

@@ -1,5 +1,6 @@
 import type { V1Namespace } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
+import type { NamespaceChange } from '../../../../proxy/cluster/cluster.ts'
 import type { Api } from '../../../../proxy/cluster/kubernetes/api.ts'
 import { createNamespaces } from '../../../../proxy/cluster/kubernetes/namespace.ts'
 import { namespaceName } from '../../../../proxy/security-model/namespace-name.ts'
@@ -27,7 +28,8 @@ t.test('namespaces of users', { skip: await apiServerMissing() }, async (t) => {
     const labels = { team: 'science', 'rexec.dev/owner-hash': 'x' }
     const settings = kubernetesSettings({ namespaces: { labels } })
     const namespaces = createNamespaces(testApi(t, server.kubeconfig), settings)
-    const made = await namespaces.ensure(user('Ünï/ code'))
+    const noted: NamespaceChange[] = []
+    const made = await namespaces.ensure(user('Ünï/ code'), (change) => noted.push(change))
     t.same(made, { name: namespaceName('Ünï/ code', 'rexec-'), owner: 'Ünï/ code' })
     const { metadata } = await read(made.name)
     t.match(metadata!.labels, { ...OWNED, team: 'science' })
@@ -39,7 +41,8 @@ t.test('namespaces of users', { skip: await apiServerMissing() }, async (t) => {
       'rexec.dev/owner-hash': /^[0-9a-f]{40}$/,
     })
     t.equal(metadata!.annotations!['rexec.dev/owner'], 'Ünï/ code')
-    await namespaces.ensure(user('Ünï/ code'))
+    await namespaces.ensure(user('Ünï/ code'), (change) => noted.push(change))
+    t.same(noted, [{ action: 'namespace.make', namespace: made.name }], 'said once')
     const again = (await read(made.name)).metadata!
     t.equal(again.uid, metadata!.uid)
     const api = testApi(t, server.kubeconfig)
@@ -55,7 +58,9 @@ t.test('namespaces of users', { skip: await apiServerMissing() }, async (t) => {
     const psa = 'pod-security.kubernetes.io/enforce'
     const changes = [`${psa}=privileged`, `${psa}-version=v1.20`, 'team=none', 'billing=a1']
     await server.kubectl('label', '--overwrite', 'namespace', name, ...changes)
-    await namespaces.ensure(user('carol'))
+    const noted: NamespaceChange[] = []
+    await namespaces.ensure(user('carol'), (change) => noted.push(change))
+    t.same(noted, [{ action: 'namespace.restore', namespace: name, object: 'Namespace' }])
     const { labels } = (await read(name)).metadata!
     t.match(labels, { [psa]: 'restricted', [`${psa}-version`]: 'latest', team: 'science', billing: 'a1' })
     await named(t).ensure(user('carol'))
