@@ -9,7 +9,7 @@ export function z2jhValues(plan: Plan): string {
   const isElsewhere = plan['hub.namespace'] !== namespace
   const roles = Object.entries(rolesOf(plan)).map(([name, role]) => `    ${name}: ${y(role)}\n`)
   return `# For zero-to-jupyterhub, made by "rexec init". Give it to helm beside your own values, after them. Helm replaces lists
-# as a whole: where your values have singleuser.networkPolicy.egress, or roles of these names, join both by hand.
+# as a whole: where your values have one of the lists egress, or roles of these names, join both by hand.
 hub:
   services:
     ${serviceName}:
@@ -28,6 +28,18 @@ ${
 `
     : ''
 }
+proxy:
+  chp:
+    networkPolicy:
+      # Private addresses it may reach, but network plugins such as Cilium do not count pods as addresses.
+      egress:
+        - to:
+            - namespaceSelector:
+                matchLabels: { kubernetes.io/metadata.name: ${namespace} }
+              podSelector:
+                matchLabels: { app.kubernetes.io/name: rexec, app.kubernetes.io/component: proxy }
+          ports: [{ port: 10101, protocol: TCP }]
+
 singleuser:
   extraEnv:
     REXEC_URL: ${y(notebookUrl)}

@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
-import { answerAll, defaults } from '../../../bin/init/ask.ts'
+import { answerAll, defaults, readAnswers } from '../../../bin/init/ask.ts'
 import { type Plan, planOf } from '../../../bin/init/plan.ts'
-import type { Name } from '../../../bin/init/questions.ts'
+import { type Name, QUESTIONS } from '../../../bin/init/questions.ts'
 import { stepsOf } from '../../../bin/init/steps.ts'
 import { valuesOf } from '../../../bin/init/values.ts'
 import { z2jhSecret, z2jhValues } from '../../../bin/init/z2jh.ts'
@@ -96,9 +96,15 @@ t.test('the values make what was asked for', { skip }, async (t) => {
     t.notOk('user' in hub.hub.loadRoles, 'what every user may stays as it is')
     t.equal(hub.hub.networkPolicy.interNamespaceAccessLabels, 'accept')
     t.equal(hub.singleuser.extraEnv.REXEC_URL, 'https://hub.example.org/lab/services/rexec')
-    const [{ to }] = hub.singleuser.networkPolicy.egress
-    const broker = of('StatefulSet', 'rexec-broker').spec.template.metadata.labels
-    for (const [label, value] of Object.entries(to[0].podSelector.matchLabels)) t.equal(broker[label], value)
+    for (const [{ egress }, pods, port] of [
+      [hub.singleuser.networkPolicy, of('StatefulSet', 'rexec-broker'), 5559],
+      [hub.proxy.chp.networkPolicy, of('Deployment', 'rexec-proxy'), 10101],
+    ]) {
+      const { containers } = pods.spec.template.spec
+      t.match(pods.spec.template.metadata.labels, egress[0].to[0].podSelector.matchLabels)
+      t.match(containers[0].ports, [{ containerPort: port }])
+      t.match(egress[0], { to: [{ namespaceSelector: {} }], ports: [{ port }] })
+    }
     t.match(parse(z2jhSecret(made, 'abc')), { hub: { services: { rexec: { apiToken: 'abc' } } } })
     t.match(
       stepsOf(made, 'out'),
@@ -139,5 +145,18 @@ t.test('the values make what was asked for', { skip }, async (t) => {
     t.equal(settings.identity.jupyterhub?.apiUrl, 'https://hub.example.org:8081/hub/api')
     t.equal(of('Service', 'rexec-proxy').spec.type, 'NodePort')
     t.equal(made.upstream, 'http://node.example.org:30080')
+  })
+})
+
+t.test('the page for administrators names every question, and its example is one', async (t) => {
+  const page = await readFile(join(import.meta.dirname, '../../../docs/admin/init.md'), 'utf8')
+  for (const { name } of QUESTIONS) t.match(page, `\`${name}\``)
+  const [, example] = /```yaml\n([\s\S]*?)```/.exec(page)!
+  await writeFile(join(t.testdir(), 'answers.yaml'), example!)
+  const answers = await readAnswers(join(t.testdirName, 'answers.yaml'))
+  t.match(await answerAll(answers, defaults), {
+    'hub.publicUrl': 'https://hub.example.org/',
+    'access.groups': ['science'],
+    'profile.pythons': ['3.11', '3.12'],
   })
 })
