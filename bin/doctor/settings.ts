@@ -95,7 +95,12 @@ const RULES: Rule[] = [
     ]
   },
   function linksAreRight({ cluster, publicUrl, trustProxy }) {
-    if (cluster.kind !== 'kubernetes' || publicUrl || !trustProxy.every((one) => isLoopback(one))) return
+    if (
+      cluster.kind !== 'kubernetes' ||
+      publicUrl ||
+      trustProxy.some((one) => one !== 'loopback' && !isLoopback(one))
+    )
+      return
     return warn(
       "neither publicUrl nor the hub's proxy in trustProxy is set: links that the service hands out begin with http://",
       'Set publicUrl to scheme and host of the hub as users see it.',
