@@ -31,7 +31,7 @@
   shutdownDelaySeconds: until all know that a pod is no endpoint any more, requests still come.
 */}}
 {{- $computed := dict
-  "shutdownDelaySeconds" 5
+  "shutdownDelaySeconds" 10
   "host" "0.0.0.0"
   "port" 10101
   "prefix" .Values.prefix
