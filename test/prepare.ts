@@ -3,7 +3,8 @@ import { cacheFolder } from '../bin/folders.ts'
 import { ensureVenv } from '../bin/venv.ts'
 import { apiServerMissing, given } from './cluster/api-server.ts'
 import { nodeClusterMissing } from './cluster/node/missing.ts'
-import { helmMissing } from './cluster/tools.ts'
+import { chartDefinitions, helmMissing } from './cluster/tools.ts'
+import { promqlPython } from './helm/promql.ts'
 import { HUB_VERSIONS, hubProgram } from './hub/hub.ts'
 import { notebookPrograms } from './hub/notebook-server.ts'
 import { client, clientOn, clientPython, clientPythons, clients } from './support/clients.ts'
@@ -65,7 +66,11 @@ async function makeApiServer(say: Say): Promise<void> {
 async function makeHelm(say: Say): Promise<void> {
   say(`Helm is kept in ${cacheFolder('tools')}; if missing, it is built now (minutes).`)
   const missing = await helmMissing((line) => say(`  ${line}`))
-  say(`  ${missing ? `Left out: ${missing}` : 'It is there.'}`)
+  if (missing) return say(`  Left out: ${missing}`)
+  await Promise.all([chartDefinitions((line) => say(`  ${line}`)), promqlPython()]).then(
+    () => say('  It is there, and what the tests of the chart need beside it.'),
+    (error: Error) => say(`  What the tests of the chart need beside it cannot be had: ${error.message}`),
+  )
 }
 
 async function makeNode(say: Say): Promise<void> {

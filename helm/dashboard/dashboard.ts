@@ -47,6 +47,29 @@ const ROWS: Row[] = [
         stacked: true,
       },
       {
+        title: 'Time to start',
+        description: 'From the request until a server was ready, or had ended without.',
+        unit: 's',
+        queries: [
+          [quantile(0.5, 'rexec_server_start_seconds', 'outcome'), '{{outcome}}, half'],
+          [quantile(0.95, 'rexec_server_start_seconds', 'outcome'), '{{outcome}}, 95 of 100'],
+        ],
+      },
+      {
+        title: 'Time in each phase',
+        description:
+          'Of servers that start, for 95 of 100: waiting for a node, pulling the image, installing packages.',
+        unit: 's',
+        queries: [[quantile(0.95, 'rexec_server_phase_seconds', 'phase'), '{{phase}}']],
+      },
+      {
+        title: 'Failed starts by code',
+        description: 'Servers that failed before they were ready.',
+        unit: 'ops',
+        queries: [[sum(rate('rexec_server_start_failures_total'), 'code'), '{{code}}']],
+        stacked: true,
+      },
+      {
         title: 'Cleared away',
         description: 'What rexec did without being asked for, and what it could not do: that is tried again.',
         unit: 'ops',
@@ -136,10 +159,22 @@ const ROWS: Row[] = [
         ],
       },
       {
-        title: 'Calls that wait',
-        description: 'For a server that starts, or for one that is free.',
+        title: 'Time until a server is given a call',
+        description: '0 when one was free. Grows while servers start, or when they have too much to do.',
+        unit: 's',
+        queries: [
+          [quantile(0.5, 'rexec_broker_queue_seconds'), 'half'],
+          [quantile(0.95, 'rexec_broker_queue_seconds'), '95 of 100'],
+        ],
+      },
+      {
+        title: 'Calls under way',
+        description: 'Calls that servers have been given, and calls that wait for one.',
         unit: 'short',
-        queries: [[sum(chosen('rexec_broker_waiting_calls'), 'pod'), '{{pod}}']],
+        queries: [
+          [sum(chosen('rexec_broker_running_calls'), 'pod'), '{{pod}}: running'],
+          [sum(chosen('rexec_broker_waiting_calls'), 'pod'), '{{pod}}: waiting'],
+        ],
       },
       {
         title: 'Connections',
@@ -167,11 +202,27 @@ const ROWS: Row[] = [
       },
       {
         title: 'Refusals by code',
-        description: 'Messages and servers refused, and messages of servers about calls that are not theirs.',
+        description: 'Messages and servers refused.',
+        unit: 'ops',
+        queries: [[sum(rate('rexec_broker_refused_total'), 'code'), '{{code}}']],
+        stacked: true,
+      },
+      {
+        title: 'Token reviews',
+        description: 'Questions to the proxy about a token and its servers, by answer.',
+        unit: 'reqps',
+        queries: [[sum(rate('rexec_broker_token_reviews_total'), 'outcome'), '{{outcome}}']],
+        stacked: true,
+      },
+      {
+        title: 'Broken protocol',
+        description:
+          'Peers that did what no client or server of rexec does. Should be 0, but for scanners of ports.',
         unit: 'ops',
         queries: [
-          [sum(rate('rexec_broker_refused_total'), 'code'), '{{code}}'],
-          [total(rate('rexec_broker_dropped_messages_total')), 'dropped'],
+          [sum(rate('rexec_broker_unopened_connections_total'), 'port', 'reason'), '{{port}}: {{reason}}'],
+          [sum(rate('rexec_broker_server_offences_total'), 'reason'), 'server: {{reason}}'],
+          [sum(rate('rexec_broker_dropped_messages_total'), 'reason'), 'dropped: {{reason}}'],
         ],
         stacked: true,
       },

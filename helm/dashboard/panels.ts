@@ -20,8 +20,13 @@ const WIDTH = 8
 const HEIGHT = 7
 const DATASOURCE = { type: 'prometheus', uid: '$datasource' }
 
+interface Placed {
+  id: number
+  gridPos: { x: number; y: number; w: number; h: number }
+}
+
 /** Rows and panels with their places, in the order given. */
-export function layOut(rows: Row[]): object[] {
+export function layOut(rows: Row[]): Placed[] {
   let id = 0
   let y = 0
   return rows.flatMap(({ title, panels }) => {
