@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { FakeBrowser } from '../support/fake-browser.ts'
 import { identities } from '../support/identities.ts'
 import { sendRaw } from '../support/raw-http.ts'
 import { HUB_VERSIONS, type Hub, hubMissing } from './hub.ts'
+import { logIn } from './log-in.ts'
 import { type HubService, identityOf, startHubService } from './service.ts'
 
 const missing = await Promise.all(HUB_VERSIONS.map(hubMissing))
@@ -255,6 +257,36 @@ async function onHub(t: Test, { hub, app, call }: HubService, otherHub: Hub): Pr
       await t.rejects(made.authenticate(await hub.token('bob')), { code: 'scope_missing' })
       clock.milliseconds += 5000
       t.equal(await asked('refused'), 1)
+    },
+  )
+
+  await t.test(
+    "a browser's logout at the hub counts at once, although its token is remembered",
+    async (t) => {
+      const browser = new FakeBrowser()
+      const callback = '/hub-a/services/rexec/oauth_callback'
+      const client = { client_id: 'service-rexec', redirect_uri: callback }
+      await logIn(hub, browser, 'alice', await browser.visit(`${hub.url}hub/login`))
+      const query = new URLSearchParams({ ...client, response_type: 'code', state: 'x' })
+      const granted = await browser.visit(`${hub.url}hub/api/oauth2/authorize?${query}`, { redirects: 0 })
+      const code = new URL(`${granted.headers.location}`, hub.url).searchParams.get('code')!
+      const exchange = await fetch(`${hub.apiUrl}/oauth2/token`, {
+        method: 'POST',
+        body: new URLSearchParams({
+          ...client,
+          client_secret: hub.serviceToken,
+          grant_type: 'authorization_code',
+          code,
+        }),
+      })
+      const { access_token: token } = (await exchange.json()) as { access_token: string }
+      const { identities: made } = identities(identityOf(hub, { cacheSeconds: 45 }))
+      const cookie = browser.cookie('jupyterhub-session-id')!.value
+      t.match(await made.authenticate(token, { cookie }), { name: 'alice' })
+      await browser.visit(`${hub.url}hub/logout`)
+      t.notOk(browser.cookie('jupyterhub-session-id'), 'the browser has it no more')
+      await t.rejects(made.authenticate(token), { code: 'token_invalid' })
+      t.match(await made.authenticate(token, { cookie }), { name: 'alice' }, 'that is what the cookie is for')
     },
   )
 

@@ -1,6 +1,8 @@
 # A hub of the tests (hub.ts): everything on the loopback interface, everything it writes in a folder of its own.
 import json
 import os
+import random
+import socket
 
 c = get_config()  # noqa: F821
 with open(os.environ["REXEC_TEST_HUB"]) as file:
@@ -26,6 +28,18 @@ c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = os.path.join(given["folder"], "home", "{username}")
 c.Spawner.cmd = given["singleuser"]
 c.Spawner.ip = "127.0.0.1"
+
+
+def choose_port(spawner):
+    """Below those that Linux gives to any connection, which would be somebody else's before the server listens."""
+    while True:
+        spawner.port = random.randrange(11000, 30000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", spawner.port)) != 0:
+                return
+
+
+c.Spawner.pre_spawn_hook = choose_port
 # A test starts and stops as many as it likes, one right after the other.
 c.JupyterHub.concurrent_spawn_limit = 0
 c.Spawner.consecutive_failure_limit = 0

@@ -3,7 +3,8 @@ import { FakeBrowser, SCRIPT } from '../support/fake-browser.ts'
 import { freePort } from '../support/free-port.ts'
 import { xsrfIn } from '../support/session.ts'
 import { startApp } from '../support/test-app.ts'
-import { HUB_VERSIONS, type Hub, hubMissing, startHub } from './hub.ts'
+import { HUB_VERSIONS, hubMissing, startHub } from './hub.ts'
+import { logIn } from './log-in.ts'
 
 /** A hub and rexec behind its proxy. */
 async function start(t: Test, version: string, baseUrl = '/') {
@@ -22,16 +23,6 @@ async function start(t: Test, version: string, baseUrl = '/') {
     },
   })
   return { hub, app, url: `${hub.url}services/rexec` }
-}
-
-/** What a person does on the hub's login page. */
-async function logIn(hub: Hub, browser: FakeBrowser, user: string, page: { url: string; body: string }) {
-  const xsrf = /name="_xsrf"\s+value="([^"]+)"/.exec(page.body)?.[1] ?? browser.cookie('_xsrf')?.value ?? ''
-  const url = new URL(page.url)
-  return browser.visit(`${hub.url}hub/login${url.search}`, {
-    method: 'POST',
-    form: { username: user, password: 'any', _xsrf: xsrf },
-  })
 }
 
 for (const version of HUB_VERSIONS) {

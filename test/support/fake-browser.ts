@@ -77,7 +77,9 @@ export class FakeBrowser {
     const name = pair!.slice(0, pair!.indexOf('='))
     const path = attributes.find((text) => /^path=/i.test(text))?.slice(5) ?? '/'
     this.#forget(name, path)
-    const gone = attributes.some((text) => /^(max-age=0|expires=thu, 01.jan.1970.*)$/i.test(text))
+    const gone = attributes.some(
+      (text) => /^max-age=0$/i.test(text) || Date.parse(/^expires=(.*)/i.exec(text)?.[1] ?? '') < Date.now(),
+    )
     const value = pair!.slice(name.length + 1)
     if (!gone) this.cookies.push({ name, value, path, attributes: attributes.join('; ') })
   }
