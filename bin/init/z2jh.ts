@@ -20,18 +20,27 @@ hub:
   loadRoles:
     # A role that is named here loses what it had, so what the hub gives by itself stands here again.
 ${roles.join('')}\
+  networkPolicy:
 ${
   isElsewhere
-    ? `  networkPolicy:
-    # rexec runs in the namespace ${namespace}, and asks the hub whose tokens it is shown.
+    ? `    # rexec runs in the namespace ${namespace}, and asks the hub whose tokens it is shown.
     interNamespaceAccessLabels: accept
 `
     : ''
-}
+}\
+    # When the hub starts, it waits for its services. Private addresses it may reach, but network plugins such as Cilium do
+    # not count pods as addresses.
+    egress:
+      - to:
+          - namespaceSelector:
+              matchLabels: { kubernetes.io/metadata.name: ${namespace} }
+            podSelector:
+              matchLabels: { app.kubernetes.io/name: rexec, app.kubernetes.io/component: proxy }
+        ports: [{ port: 10101, protocol: TCP }]
+
 proxy:
   chp:
     networkPolicy:
-      # Private addresses it may reach, but network plugins such as Cilium do not count pods as addresses.
       egress:
         - to:
             - namespaceSelector:

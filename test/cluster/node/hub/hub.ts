@@ -21,6 +21,9 @@ export interface ClusterHub {
   token(user: string, options?: { scopes?: string[] }): Promise<string>
 }
 
+/** What docs/user/quickstart.ipynb installs on its server. */
+export const QUICKSTART_PACKAGES = ['humanize==4.17.0']
+
 /** Hub, its proxy, and users' servers with the unmodified client. */
 export function hubImage(say?: Say): Promise<Image> {
   const packages = [
@@ -121,6 +124,7 @@ async function manifests({ hub, proxy, singleuser }: HubValues): Promise<Kuberne
   const objects: KubernetesObject[] = parseAllDocuments(text).map((document) => document.toJS())
   const policies = objects.filter(({ kind }) => kind === 'NetworkPolicy') as NetworkPolicy[]
   const policy = (name: string) => policies.find(({ metadata }) => metadata?.name === name)!.spec
+  policy('hub').egress.push(...(hub?.networkPolicy?.egress ?? []))
   policy('proxy').egress.push(...(proxy?.chp?.networkPolicy?.egress ?? []))
   policy('singleuser').egress.push(...(singleuser?.networkPolicy?.egress ?? []))
   if (hub?.networkPolicy?.interNamespaceAccessLabels === 'accept') {

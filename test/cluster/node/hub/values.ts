@@ -10,7 +10,7 @@ export interface HubValues {
     config?: Record<string, Record<string, unknown>>
     services?: Record<string, { apiToken?: string; [name: string]: unknown }>
     loadRoles?: Record<string, { scopes?: string[]; [name: string]: unknown }>
-    networkPolicy?: { interNamespaceAccessLabels?: 'accept' | 'ignore' }
+    networkPolicy?: { interNamespaceAccessLabels?: 'accept' | 'ignore'; egress?: object[] }
   }
   proxy?: { chp?: { networkPolicy?: { egress?: object[] } } }
   singleuser?: { extraEnv?: Record<string, string>; networkPolicy?: { egress?: object[] } }
@@ -39,13 +39,12 @@ export async function documentedValues(filledIn: Record<string, string>): Promis
 
 /** As Helm merges values files: the later goes before the earlier. */
 export function merge<T extends object>(...values: T[]): T {
-  return values.reduce((into, from) => {
-    const merged = Object.entries(from).map(([key, value]) => {
-      const before = into[key as keyof T]
-      return [key, isObject(before) && isObject(value) ? merge(before, value) : value]
-    })
-    return { ...into, ...Object.fromEntries(merged) }
-  })
+  const merged: Record<string, unknown> = {}
+  for (const [key, value] of values.flatMap((one) => Object.entries(one))) {
+    const before = merged[key]
+    merged[key] = isObject(before) && isObject(value) ? merge(before, value) : value
+  }
+  return merged as T
 }
 
 function isObject(value: unknown): value is object {
