@@ -11,6 +11,7 @@ import { type Check, fail, type Result, runChecks } from './doctor/check.ts'
 import { clusterChecks } from './doctor/cluster.ts'
 import { readProxyFiles } from './doctor/files.ts'
 import { hubChecks } from './doctor/hub.ts'
+import { identityApiChecks } from './doctor/identity.ts'
 import { asJson, asText, isWell } from './doctor/report.ts'
 import { secretChecks, signerOf } from './doctor/secrets.ts'
 import { serviceChecks } from './doctor/service.ts'
@@ -109,6 +110,7 @@ async function besideProxy(file: string, env: NodeJS.ProcessEnv): Promise<Check[
           whenUserVanishes: kubernetes?.namespaces.whenUserVanishes ?? 'keep',
         })
       : []),
+    ...(settings ? identityApiChecks(settings.identity) : []),
     ...(kubernetes && cluster === 'kubernetes'
       ? clusterChecks(kubernetes, settings?.identity.authenticators ?? [])
       : []),

@@ -5,6 +5,7 @@ import { type PublicKeys, parsePublicKeys } from '../../common/keys.ts'
 import type { Signer } from '../../common/tokens.ts'
 import type { ProxySettings } from '../../proxy/settings.ts'
 import { type Check, type Finding, fail, ok, warn } from './check.ts'
+import { clockOf } from './clock.ts'
 import { ask, below } from './http.ts'
 import { probeCall } from './probe-call.ts'
 import { isLoopback, reachBroker } from './reach.ts'
@@ -60,10 +61,12 @@ function outside(check: Check): Check {
 export function proxyChecks(place: {
   url: string
   credential: () => Promise<string | undefined>
+  /** It may run on another machine, with another clock. */
+  isElsewhere?: boolean
   /** The public keys that must be those of the proxy, and whose they are. */
   keys?: { whose: string; read(): Promise<PublicKeys | undefined> }
 }): Check[] {
-  const { url, credential, keys } = place
+  const { url, credential, isElsewhere = false, keys } = place
   const away = `Does the proxy run, and is ${url} where it listens, with its prefix? Do the NetworkPolicies let this through?`
   const checks: Check[] = [
     {
@@ -71,8 +74,10 @@ export function proxyChecks(place: {
       name: 'ready',
       todo: away,
       async run(signal) {
-        const { status, json } = await ask(below(url, '/readyz'), { signal })
-        if (status === 200) return ok(`the proxy at ${url} is ready`)
+        const { status, json, headers } = await ask(below(url, '/readyz'), { signal })
+        if (status === 200) {
+          return [ok(`the proxy at ${url} is ready`), ...(isElsewhere ? [clockOf(headers, 'the proxy')] : [])]
+        }
         if (status !== 503 || typeof json.checks !== 'object') {
           return fail(`${url} answers with status ${status}: it is not rexec`, away)
         }
@@ -165,6 +170,7 @@ export function besideBroker(settings: BrokerSettings): Check[] {
     ...proxyChecks({
       url: proxy.url,
       credential: file,
+      isElsewhere: true,
       ...(publicKeysFile && {
         keys: {
           whose: publicKeysFile,

@@ -77,11 +77,17 @@ export function reasonOf(error: unknown): string {
   return NETWORK[code ?? ''] ?? redact(message || code || 'unknown reason')
 }
 
+const UNTRUSTED = 'its certificate is not trusted here (NODE_EXTRA_CA_CERTS names a file with more to trust)'
+
 const NETWORK: Record<string, string> = {
   ENOTFOUND: 'the name is not known (DNS)',
   EAI_AGAIN: 'the name cannot be looked up (DNS does not answer)',
   ECONNREFUSED: 'nothing listens there (connection refused)',
   ECONNRESET: 'the connection was cut off',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
   EHOSTUNREACH: 'there is no route to it',
   ENETUNREACH: 'there is no route to it',
   ETIMEDOUT: 'no connection in time: something on the way drops it, such as a NetworkPolicy or firewall',
