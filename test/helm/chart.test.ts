@@ -2,31 +2,18 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KubernetesObject, V1PodSpec } from '@kubernetes/client-node'
 import t from 'tap'
-import { type ApiServer, apiServerMissing, given, startApiServer } from '../cluster/api-server.ts'
 import { HELM_MAJORS } from '../cluster/tools/helm.ts'
-import { chartDefinitions, helmMissing } from '../cluster/tools.ts'
 import { CHART, renderChart } from '../support/chart.ts'
+import { clusterMissing, startCluster } from './cluster.ts'
 import { openHelm } from './helm.ts'
 import { EXISTING_SECRETS, RELEASES } from './releases.ts'
 
-const skip =
-  (given && 'definitions of objects are installed into the cluster: not into somebody’s own') ??
-  (await apiServerMissing()) ??
-  (await helmMissing()) ??
-  false
-
+const skip = (await clusterMissing()) ?? false
 const NAMESPACE = 'hub'
 const render = (values: object, major: 3 | 4 = 3, release = 'rexec', namespace = NAMESPACE) =>
   renderChart(values, { major, release, namespace })
 const idOf = ({ kind, metadata }: KubernetesObject) =>
   `${kind}/${metadata?.namespace ?? ''}/${metadata?.name}`
-
-/** Where PSA refuses what is not "restricted", and warns of what would make such pods. */
-async function restrictedNamespace(server: ApiServer, name: string): Promise<void> {
-  const level = (mode: string) => [`pod-security.kubernetes.io/${mode}`, 'restricted']
-  const labels = Object.fromEntries(['enforce', 'warn'].map(level))
-  await server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
-}
 
 /** All pods that objects make, with the name of the object. */
 function podsOf(objects: KubernetesObject[]): [string, V1PodSpec][] {
@@ -38,10 +25,7 @@ function podsOf(objects: KubernetesObject[]): [string, V1PodSpec][] {
 }
 
 t.test('a real API server takes every object of every release', { skip }, async (t) => {
-  const server = await startApiServer(t)
-  await server.kubectl('apply', '--server-side', '-f', await chartDefinitions((line) => t.comment(line)))
-  await server.kubectl('wait', '--for=condition=Established', 'crd', '--all')
-  for (const name of [NAMESPACE, 'users-alice', 'users-bob']) await restrictedNamespace(server, name)
+  const server = await startCluster(t, [NAMESPACE, 'users-alice', 'users-bob'])
   const file = join(server.folder, 'release.json')
   const dryRun = ['apply', '--dry-run=server', '--validate=strict', '--warnings-as-errors', '-f', file]
 

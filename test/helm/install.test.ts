@@ -4,23 +4,20 @@ import type {
   KubernetesListObject,
   KubernetesObject,
   V1ConfigMap,
+  V1EndpointSlice,
   V1Pod,
   V1Secret,
 } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
-import { type ApiServer, apiServerMissing, given, startApiServer } from '../cluster/api-server.ts'
-import { helmMissing } from '../cluster/tools.ts'
+import type { ApiServer } from '../cluster/api-server.ts'
 import { CHART } from '../support/chart.ts'
+import { clusterMissing, startCluster } from './cluster.ts'
 import { openHelm } from './helm.ts'
 
-const skip =
-  (given && 'objects of the whole cluster are made: not in somebody’s own') ??
-  (await apiServerMissing()) ??
-  (await helmMissing()) ??
-  false
-
+const skip = (await clusterMissing()) ?? false
 const NAMESPACE = 'hub'
+const METRICS = 'app.kubernetes.io/component=metrics'
 const MADE = ['rexec-broker-credential', 'rexec-hub-token', 'rexec-signing-key']
 
 async function list<T extends KubernetesObject>(server: ApiServer, ...args: string[]): Promise<T[]> {
@@ -46,15 +43,7 @@ async function everything(server: ApiServer): Promise<string[]> {
 }
 
 t.test('a release is installed, changed, taken back and removed', { skip }, async (t) => {
-  const server = await startApiServer(t)
-  const level = ['enforce', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted'])
-  for (const name of [NAMESPACE, 'other']) {
-    await server.apply({
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name, labels: Object.fromEntries(level) },
-    })
-  }
+  const server = await startCluster(t, [NAMESPACE, 'other'])
   const [three, four] = await Promise.all(
     [3, 4].map((major) => openHelm(t, major as 3 | 4, server.kubeconfig)),
   )
@@ -108,6 +97,29 @@ t.test('a release is installed, changed, taken back and removed', { skip }, asyn
     t.same(await secrets(server), made)
     const settings = await server.kubectl('get', 'configmap', 'rexec-proxy', ...inHub, '--output=yaml')
     t.notMatch(settings, 'serversPerUser')
+  })
+
+  await t.test('metrics of each pod are found at its own port', async (t) => {
+    const metrics = { serviceMonitor: { enabled: true } }
+    await four!.run(['upgrade', 'rexec', CHART, ...inHub], { metrics })
+    const pods = await list<V1Pod>(server, 'pods', ...inHub)
+    // There is no kubelet that would say it.
+    for (const [at, { metadata }] of pods.entries()) {
+      const status = { podIP: `192.0.2.${at + 1}`, podIPs: [{ ip: `192.0.2.${at + 1}` }] }
+      const patch = ['--type=merge', '--subresource=status', `--patch=${JSON.stringify({ status })}`]
+      await server.kubectl('patch', 'pod', metadata!.name!, ...inHub, ...patch)
+    }
+    let found: string[] = []
+    while (found.length < pods.length) {
+      const slices = await list<V1EndpointSlice>(server, 'endpointslices', ...inHub, `--selector=${METRICS}`)
+      found = slices.flatMap(({ endpoints, ports }) =>
+        (ports ?? []).flatMap(({ name, port }) =>
+          (endpoints ?? []).map(({ targetRef }) => `${targetRef!.name!.split('-')[1]} ${name} ${port}`),
+        ),
+      )
+    }
+    t.same([...new Set(found)].sort(), ['broker metrics 9559', 'proxy metrics 10102'])
+    await four!.run(['rollback', 'rexec', '1', ...inHub])
   })
 
   await t.test('a mistyped value changes nothing', async (t) => {
