@@ -3,27 +3,28 @@ import type { Logger } from '../common/logger.ts'
 
 export type AuditLog = Pick<Logger, 'info'>
 
-/** Every act that leaves a line (docs/admin/operating.md has the table). */
-export type Action =
-  | 'server.start'
-  | 'server.stop'
-  | 'token.make'
-  | 'credential.make'
-  | 'session.begin'
-  | 'session.end'
+/** Every act that leaves a line; docs/admin/operating.md tells administrators of each. */
+export const ACTIONS = [
+  'server.start',
+  'server.stop',
+  'token.make',
+  'credential.make',
+  'session.begin',
+  'session.end',
   // Somebody known was not let in.
-  | 'access'
+  'access',
   // For the start of a server: the user's namespace was made, or an object in it that somebody had changed put back.
-  | 'namespace.make'
-  | 'namespace.restore'
+  'namespace.make',
+  'namespace.restore',
   // By rexec itself (cluster/kubernetes/reconciler.ts): a Job ended for good, one cleared away.
-  | 'server.fail'
-  | 'server.clear'
-  | 'namespace.delete'
+  'server.fail',
+  'server.clear',
+  'namespace.delete',
+] as const
 
 /** Who did what to what. Nothing here is secret: names, and ids of tokens, never tokens. */
 export interface Act {
-  readonly action: Action
+  readonly action: (typeof ACTIONS)[number]
   /** Whom it is about; who did it as well, unless `actor` says otherwise. Missing when nobody can tell. */
   readonly user: string | undefined
   server?: string | undefined

@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { createSigner, generateSigningKey } from '../../common/tokens.ts'
+import { freePort } from '../support/free-port.ts'
+import { startApp } from '../support/test-app.ts'
 import { unpickle } from '../support/unpickle.ts'
 import { ZmtpPeer } from '../support/zmtp-peer.ts'
 
@@ -42,11 +45,17 @@ async function start(t: Test, settings: object = {}) {
       if (line.msg === msg) return line
     }
   }
-  return { child, signer, next, listening: await next('broker listens') }
+  return { child, signer, next, admin: (await next('broker starts')).admin }
+}
+
+/** The same, when it listens. */
+async function started(t: Test, settings: object = {}) {
+  const broker = await start(t, settings)
+  return { ...broker, listening: await broker.next('broker listens') }
 }
 
 /** A server with room for one call, and a client that has sent one. */
-async function call({ signer, listening }: Awaited<ReturnType<typeof start>>) {
+async function call({ signer, listening }: Awaited<ReturnType<typeof started>>) {
   const exec = (await signer.sign('exec', { user: 'alice' }, 60)).token
   const credential = (await signer.sign('server', { user: 'alice', server: 'default' }, 60)).token
   const server = await ZmtpPeer.connect(listening.serverAddress)
@@ -63,7 +72,7 @@ async function exit(child: ChildProcess): Promise<unknown> {
 }
 
 t.test('SIGTERM: nobody new, but who is connected is served until nothing is left', async (t) => {
-  const broker = await start(t, { settleSeconds: 0.3 })
+  const broker = await started(t, { settleSeconds: 0.3 })
   const { child, next, listening } = broker
   const { exec, server, client } = await call(broker)
   const admin = (path: string) => fetch(`http://127.0.0.1:${listening.admin.port}${path}`)
@@ -96,7 +105,7 @@ t.test('SIGTERM: nobody new, but who is connected is served until nothing is lef
 })
 
 t.test('it does not wait for anybody when the last client has gone', async (t) => {
-  const broker = await start(t, { settleSeconds: 3600, drainSeconds: 3600 })
+  const broker = await started(t, { settleSeconds: 3600, drainSeconds: 3600 })
   const { server, client } = await call(broker)
   const [, id] = await server.texts()
   broker.child.kill('SIGTERM')
@@ -108,7 +117,7 @@ t.test('it does not wait for anybody when the last client has gone', async (t) =
 })
 
 t.test('a call that does not end in time is told so', async (t) => {
-  const broker = await start(t, { drainSeconds: 0.2 })
+  const broker = await started(t, { drainSeconds: 0.2 })
   const { child } = broker
   const { server, client } = await call(broker)
   await server.next()
@@ -116,6 +125,77 @@ t.test('a call that does not end in time is told so', async (t) => {
   const [, payload] = await client.next()
   t.match(await unpickle(payload!), { details: { code: 'broker_stopping' } })
   t.equal(await exit(child), 0)
+})
+
+t.test(
+  "without a file the keys are the proxy's: it waits for them, and follows when they change",
+  async (t) => {
+    const [old, next] = [await generateSigningKey(), await generateSigningKey()]
+    const before = await createSigner(old)
+    const port = await freePort()
+    const broker = await start(t, {
+      publicKeysFile: undefined,
+      proxy: {
+        url: `http://127.0.0.1:${port}/services/rexec`,
+        credentialFile: join(t.testdirName, 'credential'),
+      },
+      keys: { pauseSeconds: 0.1 },
+    })
+    const ready = async () => (await fetch(`http://127.0.0.1:${broker.admin.port}/readyz`)).json()
+    await broker.next('the proxy did not give its public keys')
+    t.same(await ready(), {
+      status: 'not ready',
+      checks: { keys: 'unknown', listening: 'starting', proxy: 'unavailable' },
+    })
+    const first = await startApp(t, { port, signer: before })
+    const { clientAddress, serverAddress } = await broker.next('broker listens')
+    t.same(await ready(), { status: 'ready', checks: { keys: 'ok', listening: 'ok', proxy: 'ok' } })
+
+    const credential = (await before.sign('server', { user: 'alice', server: 'default' }, 60)).token
+    const hello = async () => {
+      const server = await ZmtpPeer.connect(serverAddress)
+      t.teardown(() => server.close())
+      server.send('READY', '1', credential, '{"concurrency":1,"state":"ready"}')
+      t.equal((await server.texts())[0], 'WELCOME')
+      return server
+    }
+    const server = await hello()
+    const client = await ZmtpPeer.connect(clientAddress)
+    t.teardown(() => client.close())
+    await first.app.close()
+    const after = await createSigner(next, [old])
+    await startApp(t, { port, signer: after })
+    client.send('', (await after.sign('exec', { user: 'alice' }, 60)).token, 'f', 'signed with the new key')
+    t.equal((await server.texts()).at(-1), 'signed with the new key')
+    await hello()
+    t.pass('the server of before comes again with what the old key has signed')
+    broker.child.kill('SIGKILL')
+  },
+)
+
+t.test('it can be ended while it waits for keys', async (t) => {
+  const { child } = await start(t, { publicKeysFile: undefined })
+  child.kill('SIGTERM')
+  t.equal(await exit(child), 0)
+})
+
+t.test('a file without public keys stops the start', async (t) => {
+  const path = t.testdir({ 'keys.json': '{"keys":[{"kty":"oct","k":"AAAA","kid":"1"}]}', credential: 'x' })
+  const settings = join(path, 'settings.json')
+  await writeFile(
+    settings,
+    JSON.stringify({
+      publicKeysFile: join(path, 'keys.json'),
+      proxy: { credentialFile: join(path, 'credential') },
+    }),
+  )
+  const child = spawn(process.execPath, [REXEC, 'broker', '--settings', settings])
+  let said = ''
+  child.stderr.on('data', (chunk) => {
+    said += chunk
+  })
+  t.equal(await exit(child), 1)
+  t.match(said, /publicKeysFile: .*keys\.json holds no set of public Ed25519 keys/)
 })
 
 t.test('a wrong setting stops the start with its name', async (t) => {

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { RexecError } from '../../common/errors.ts'
-import { audited } from '../../proxy/audit.ts'
+import { ACTIONS, audited } from '../../proxy/audit.ts'
 import { ALICE, BOB, BROKER, startApp } from '../support/test-app.ts'
 
 t.test('an act leaves one line, whether it is done, refused or fails', async (t) => {
@@ -99,3 +101,8 @@ t.test(
       t.notOk(audit.includes(secret), secret)
   },
 )
+
+t.test('administrators are told of every act', async (t) => {
+  const page = await readFile(join(import.meta.dirname, '../../docs/admin/operating.md'), 'utf8')
+  for (const action of ACTIONS) t.match(page, new RegExp(`^\\| .*\`${action}\``, 'm'))
+})
