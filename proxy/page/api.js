@@ -20,6 +20,9 @@ export class Problem extends Error {
   }
 }
 
+const BETWEEN =
+  'Another page of this site has put a program (a service worker) between this page and the service. Remove the data of this site in your browser, then come back.'
+
 /** Fired at the document when the session is over. */
 export const LOGGED_OUT = 'rexec-logged-out'
 
@@ -71,6 +74,8 @@ export const logOut = async () => (await json(await send('POST', 'logout'))).nex
  * @param {{ body?: unknown, signal?: AbortSignal }} [options]
  */
 async function send(method, path, { body, signal } = {}) {
+  // It would read what is sent, and with that act as this page.
+  if (navigator.serviceWorker?.controller) throw new Problem('service_worker', BETWEEN)
   const answer = await fetch(path, {
     method,
     headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },

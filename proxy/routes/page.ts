@@ -20,6 +20,9 @@ const TYPES: Record<string, string> = {
 /** Where index.html wants what its script sends along. */
 const XSRF = '{{xsrf}}'
 
+/** What index.html loads. */
+const LOADED = /(?:href|src)="page\/([\w-]+\.(?:css|js))"/g
+
 /** Answers GET / for a browser. */
 export type ShowPage = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
 
@@ -28,11 +31,19 @@ export type ShowPage = (request: FastifyRequest, reply: FastifyReply) => Promise
  * it goes to where no other page of this host can read it: into a window of its own, not to a script or into a frame.
  */
 export async function addPage(app: App, service: Service): Promise<ShowPage> {
+  const hashes = new Map<string, string>()
   for (const name of await readdir(FOLDER)) {
     const type = TYPES[extname(name)]
-    if (type) addFile(app, name, type, await readFile(join(FOLDER, name)))
+    if (!type) continue
+    const content = await readFile(join(FOLDER, name))
+    hashes.set(name, createHash('sha256').update(content).digest('base64'))
+    addFile(app, name, type, content, hashes.get(name)!)
   }
-  const html = await readFile(join(FOLDER, 'index.html'), 'utf8')
+  // A service worker of another page may put scripts of its own in place of ours.
+  const html = (await readFile(join(FOLDER, 'index.html'), 'utf8')).replaceAll(
+    LOADED,
+    (loads, name) => `${loads} integrity="sha256-${hashes.get(name)}"`,
+  )
   const { sessions, logins, settings } = service
 
   return async (request, reply) => {
@@ -41,7 +52,8 @@ export async function addPage(app: App, service: Service): Promise<ShowPage> {
     if (!isOwnWindow(request, settings)) {
       throw new RexecError(
         'xsrf_invalid',
-        'This page opens in a window of its own only, in an up-to-date browser.',
+        'This page opens in a window of its own only, in an up-to-date browser, and not through a service worker of ' +
+          'another page. If it does not open, remove the data of this site in your browser.',
       )
     }
     if (!logins) return reply.headers(PAGE_HEADERS).send(withoutLogin(externalUrl(request, settings)))
@@ -70,8 +82,8 @@ async function isAlive(
 }
 
 /** Browsers ask each time whether it has changed, so that page and scripts are of one version. */
-function addFile(app: App, name: string, type: string, content: Buffer): void {
-  const etag = `"${createHash('sha256').update(content).digest('base64url')}"`
+function addFile(app: App, name: string, type: string, content: Buffer, hash: string): void {
+  const etag = `"${hash}"`
   app.get(`/page/${name}`, { schema: { hide: true } }, (request, reply) => {
     reply.headers({ etag, 'cache-control': 'no-cache' })
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()

@@ -11,16 +11,16 @@ type Address = Pick<ProxySettings, 'publicUrl' | 'prefix'>
 /** Whether somebody wants to read a page: an address typed, or a link followed. Programs that say nothing do not. */
 export function wantsPage({ headers }: FastifyRequest): boolean {
   const mode = headers['sec-fetch-mode']
-  return mode === undefined
-    ? /\btext\/html\b/i.test(headers.accept ?? '')
-    : mode === 'navigate' && headers['sec-fetch-dest'] !== 'empty'
+  return mode === undefined ? /\btext\/html\b/i.test(headers.accept ?? '') : mode === 'navigate'
 }
 
 /**
- * Whether the answer goes into a window of its own, where no other page can read it: not to a script, not into a frame.
+ * Whether the answer goes into a window of its own, where no other page can read it: not to a script, not into a frame,
+ * and not to a service worker, which gets the answer for a window as a preload (https://w3c.github.io/ServiceWorker/).
  * Over https a browser that does not tell is not believed.
  */
 export function isOwnWindow(request: FastifyRequest, address: Address): boolean {
+  if ('service-worker-navigation-preload' in request.headers) return false
   const { 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = request.headers
   if (mode === undefined && destination === undefined) return !isHttps(request, address)
   return mode === 'navigate' && destination === 'document'

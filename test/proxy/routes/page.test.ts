@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { FakeBrowser, NAVIGATION, SCRIPT } from '../../support/fake-browser.ts'
 import { LOGIN, logIn, sealSession, xsrfIn } from '../../support/session.ts'
@@ -48,7 +51,9 @@ t.test('the page goes to no script and into no frame of this host', async (t) =>
     'an object': { ...NAVIGATION, 'sec-fetch-dest': 'object' },
     'an embed': { ...NAVIGATION, 'sec-fetch-dest': 'embed' },
     'a script element': { accept: '*/*', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' },
-    'a service worker': { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'empty' },
+    'a service worker': { ...NAVIGATION, 'sec-fetch-dest': 'empty' },
+    "a service worker's preload": { ...NAVIGATION, 'service-worker-navigation-preload': 'true' },
+    'a preload without a value': { ...NAVIGATION, 'service-worker-navigation-preload': '' },
   }
   for (const [what, headers] of Object.entries(attempts)) {
     const answer = await browser.visit(`${app.url}/`, { headers })
@@ -115,6 +120,20 @@ t.test('styles and scripts are asked for again only when they have changed', asy
   for (const name of ['index.html', 'message.ts', 'tsconfig.json', '', '..%2fapp.ts']) {
     t.equal((await fetch(`${url}/page/${name}`)).status, 404, name)
   }
+})
+
+t.test('the page takes only the very styles and scripts that were there when it was made', async (t) => {
+  const app = await startApp(t, { settings: LOGIN })
+  const { browser } = await logIn(app)
+  const { body } = await browser.visit(`${app.url}/`)
+  const scripts: string[] = []
+  for (const [, name, hash] of body.matchAll(/"page\/([\w-]+\.(?:css|js))" integrity="sha256-([^"]+)"/g)) {
+    const content = await (await fetch(`${app.url}/page/${name}`)).text()
+    t.equal(hash, createHash('sha256').update(content).digest('base64'), `${name}`)
+    if (name!.endsWith('.js')) scripts.push(name!)
+  }
+  const folder = await readdir(join(import.meta.dirname, '../../../proxy/page'))
+  t.same(scripts.sort(), folder.filter((name) => name.endsWith('.js')).sort(), 'none is loaded without')
 })
 
 t.test('without a hub, people are told how to use the service with a token', async (t) => {
