@@ -11,8 +11,9 @@ const missing = await Promise.all(HUB_VERSIONS.map(hubMissing))
 const skip = missing.find((reason) => reason !== undefined) ?? false
 const PART = 'token-of-the-service-part-0123456789'
 const NONE = 'token-of-the-service-none-0123456789'
-/** Two other services: one sees a part of the users, one sees none. */
+/** Two other services: one sees a part of the users, one sees none. Users come in pages of two. */
 const config = `
+c.JupyterHub.api_page_max_limit = 2
 c.JupyterHub.services.extend([{"name": "part", "api_token": "${PART}"}, {"name": "none", "api_token": "${NONE}"}])
 c.JupyterHub.load_roles.append(
     {"name": "part", "scopes": ["list:users!group=rexec-users"], "services": ["part"]},
@@ -186,10 +187,11 @@ async function onHub(t: Test, { hub, app, call }: HubService, otherHub: Hub): Pr
     const start = { method: 'POST', json: { python: '3.12' } }
     t.match(await call('/api/v1/servers', notebook.token, start), { status: 201 })
     const { identities: made, clock, log } = identities(identityOf(hub))
-    t.equal(await made.knows('dave'), true)
+    for (const name of ['dave', 'alice', 'bob', 'carol', 'admin']) t.equal(await made.knows(name), true)
+    t.equal((await hub.admin<unknown[]>('/users?limit=200')).length, 2, 'they came in pages of two')
     await hub.admin('/users/dave', { method: 'DELETE' })
     for (const shown of [token, notebook.token]) t.match(await call(USER, shown), { status: 401 })
-    t.equal(await made.knows('dave'), true, 'from the list, until it is read again')
+    t.equal(await made.knows('dave'), true, 'from the last page of the list, until it is read again')
     clock.milliseconds += 1
     t.equal(await made.knows('dave', { fresh: true }), false)
     t.equal(await made.knows('alice', { fresh: true }), true)
