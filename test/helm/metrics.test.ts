@@ -8,9 +8,13 @@ import { renderChart } from '../support/chart.ts'
 import { freePorts } from '../support/free-port.ts'
 import { startSeparateService } from '../support/separate-service.ts'
 import { ALICE } from '../support/test-app.ts'
-import { parseQueries } from './promql.ts'
+import { parseQueries, promqlPython } from './promql.ts'
 
-const skip = (await apiServerMissing()) ?? (await helmMissing()) ?? false
+const noParser = promqlPython().then(
+  () => undefined,
+  (error: Error) => error.message,
+)
+const skip = (await apiServerMissing()) ?? (await helmMissing()) ?? (await noParser) ?? false
 
 /** What Prometheus adds to every series, with the ServiceMonitor of the chart. */
 const TARGET = ['job', 'namespace', 'pod', 'instance', 'component']

@@ -9,7 +9,8 @@ import { schemaAt, valuesSchema } from '../../helm/schema/schema.ts'
 import { configSchema, type Schema, withoutLookahead } from '../../helm/schema/settings.ts'
 import { ProxySettings } from '../../proxy/settings.ts'
 
-const text = await readFile(join(import.meta.dirname, '../../helm/rexec/values.yaml'), 'utf8')
+const root = join(import.meta.dirname, '../..')
+const text = await readFile(join(root, 'helm/rexec/values.yaml'), 'utf8')
 const values = commentedValues(text)
 const schema = valuesSchema(values)
 
@@ -65,6 +66,23 @@ t.test(
     )
   },
 )
+
+t.test('values and settings on the pages for admins are valid', async (t) => {
+  const validate = new Ajv({ strict: false, allErrors: true }).compile(schema)
+  const pages = {
+    values: ['image', 'install', 'monitoring', 'rbac'],
+    settings: ['hub', 'identity', 'security-model'],
+  }
+  for (const page of [...pages.values, ...pages.settings]) {
+    const text = await readFile(join(root, `docs/admin/${page}.md`), 'utf8')
+    const blocks = [...text.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, block]) => parse(block!))
+    t.ok(blocks.length > 0, page)
+    for (const block of blocks) {
+      validate(pages.values.includes(page) ? block : { proxy: { config: block } })
+      t.same(validate.errors ?? [], [], `${page}: ${Object.keys(block)}`)
+    }
+  }
+})
 
 t.test('proxy.config and broker.config have every setting, and nothing in them is required', async (t) => {
   const parts = { 'proxy.config': ProxySettings, 'broker.config': BrokerSettings }
