@@ -3,7 +3,8 @@ import type { Interface } from 'node:readline/promises'
 import { Type } from 'typebox'
 import { loadSettings, SettingsError } from '../../common/settings.ts'
 import { Problem } from '../problem.ts'
-import { type Answers, type Name, QUESTIONS, type Question, Refusal } from './questions.ts'
+import { type Answers, type Known, type Name, QUESTIONS, type Question } from './questions.ts'
+import { Refusal } from './readers.ts'
 
 const Anything = Type.Object({}, { additionalProperties: true })
 
@@ -38,7 +39,7 @@ function flatten(value: object, prefix = ''): [string, string][] {
 }
 
 /** Where answers come from that no file has: a person, or the defaults alone. */
-export type Source = (question: Question, fallback: string | undefined) => Promise<string>
+export type Source = (question: Question, known: Known, fallback: string | undefined) => Promise<string>
 
 /**
  * Goes through the questions in their order.
@@ -51,8 +52,8 @@ export async function answerAll(given: Map<Name, string>, source: Source): Promi
     const { name, isAsked, fallback, read } = question
     if (isAsked && !isAsked(known)) continue
     try {
-      const text = given.get(name) ?? (await source(question, fallback?.(known)))
-      Object.assign(known, { [name]: read(text) })
+      const text = given.get(name) ?? (await source(question, known, fallback?.(known)))
+      Object.assign(known, { [name]: read(text, known) })
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       problems.push(`${name}: ${error.message}`)
@@ -65,7 +66,7 @@ export async function answerAll(given: Map<Name, string>, source: Source): Promi
 }
 
 /** Nobody is asked. */
-export const defaults: Source = async (_question, fallback) => {
+export const defaults: Source = async (_question, _known, fallback) => {
   if (fallback === undefined) throw new Refusal('This needs an answer: give it in the file of --answers.')
   return fallback
 }
@@ -74,7 +75,7 @@ export const defaults: Source = async (_question, fallback) => {
 export function person(lines: Interface, output: NodeJS.WritableStream): Source {
   // Not question(): of a pipe, it would lose the lines that come before they are asked for.
   const answers = lines[Symbol.asyncIterator]()
-  return async ({ text, read }, fallback) => {
+  return async ({ text, read }, known, fallback) => {
     for (;;) {
       output.write(`${text}${fallback === undefined ? '' : ` [${fallback}]`}: `)
       const { value, done } = await answers.next()
@@ -82,7 +83,7 @@ export function person(lines: Interface, output: NodeJS.WritableStream): Source 
       const answer = value.trim() || fallback
       try {
         if (answer === undefined) throw new Refusal('This needs an answer.')
-        read(answer)
+        read(answer, known)
         return answer
       } catch (error) {
         if (!(error instanceof Refusal)) throw error

@@ -24,12 +24,10 @@ export function planOf(answers: Answers): Plan {
     ...answers,
     prefix,
     upstream: isZ2jh ? `http://${RELEASE}-proxy.${namespace}:80` : answers['hub.serviceUrl'],
-    // Without a public address: the hub's proxy, as pods of the cluster reach it.
+    // Without a public address: the proxy of a zero-to-jupyterhub, as pods of the cluster reach it.
     notebookUrl: publicUrl
       ? `${publicUrl}services/${serviceName}`
-      : isZ2jh
-        ? `http://proxy-public.${answers['hub.namespace']}${prefix}`
-        : `${new URL(answers['hub.apiUrl']).origin}${prefix}`,
+      : `http://proxy-public.${answers['hub.namespace']}${prefix}`,
     makesToken: !isZ2jh || answers['hub.namespace'] !== namespace,
   }
 }

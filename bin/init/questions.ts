@@ -1,7 +1,17 @@
-import { isIP } from 'node:net'
 import { version } from '../../common/version.ts'
 import { isUserName } from '../../proxy/identity/authenticator.ts'
-import { parseQuantity } from '../../proxy/security-model/quantity.ts'
+import {
+  LABEL,
+  listOf,
+  matching,
+  NONE,
+  oneOf,
+  orNone,
+  quantityFrom,
+  Refusal,
+  readAddress,
+  readUrl,
+} from './readers.ts'
 
 /** What an admin has said, by the dotted names of the questions. */
 export interface Answers {
@@ -31,7 +41,8 @@ export interface Answers {
 }
 
 export type Name = keyof Answers
-type Known = Partial<Answers>
+/** The answers so far. */
+export type Known = Partial<Answers>
 
 export interface Question<N extends Name = Name> {
   name: N
@@ -41,77 +52,11 @@ export interface Question<N extends Name = Name> {
   /** Left out, it is always asked. */
   isAsked?(known: Known): boolean
   /** @throws Refusal */
-  read(text: string): Answers[N]
+  read(text: string, known: Known): Answers[N]
 }
-
-/** Why an answer will not do, as a sentence. */
-export class Refusal extends Error {}
-
-const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
-const NONE = '-'
 
 function question<N extends Name>(question: Question<N>): Question {
   return question as unknown as Question
-}
-
-function matching(form: RegExp, wanted: string) {
-  return (text: string) => {
-    if (form.test(text)) return text
-    throw new Refusal(wanted)
-  }
-}
-
-function oneOf<T extends string>(...choices: T[]) {
-  return (text: string): T => {
-    const choice = choices.find((one) => one === text.toLowerCase())
-    if (choice) return choice
-    throw new Refusal(`Answer ${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}.`)
-  }
-}
-
-/** "-" says: none. */
-function orNone<T>(read: (text: string) => T, none: T) {
-  return (text: string): T => (text === NONE || text === '' ? none : read(text))
-}
-
-function listOf(read: (text: string) => string) {
-  return (text: string) => [
-    ...new Set(
-      text
-        .split(',')
-        .map((part) => part.trim())
-        .filter(Boolean)
-        .map(read),
-    ),
-  ]
-}
-
-function readUrl(text: string): string {
-  const url = URL.parse(text)
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.search || url.hash) {
-    throw new Refusal('Give an address such as https://hub.example.org/, without user, query and fragment.')
-  }
-  return url.href
-}
-
-function readAddress(text: string): string {
-  const address = /^(?:tcp:\/\/)?(\[[0-9a-fA-F:.]+\]|[\w.-]+):([0-9]{1,5})$/.exec(text)
-  const [, host = '', port = ''] = address ?? []
-  const isHost = host.startsWith('[') ? isIP(host.slice(1, -1)) === 6 : host !== ''
-  if (!isHost || Number(port) < 1 || Number(port) > 65_535) {
-    throw new Refusal('Give host and port, such as rexec.example.org:30559.')
-  }
-  return `tcp://${host}:${port}`
-}
-
-/** At least what a profile's smallest server has. */
-function quantityFrom(least: string, example: string) {
-  return (text: string): string => {
-    try {
-      if (parseQuantity(text) >= parseQuantity(least)) return text
-    } catch {}
-    throw new Refusal(`Give an amount such as ${example}, at least ${least}.`)
-  }
 }
 
 const isCluster = (known: Known) => known['hub.namespace'] !== ''
@@ -129,7 +74,11 @@ export const QUESTIONS: readonly Question[] = [
     name: 'hub.namespace',
     text: 'In which namespace does the hub run ("-": not in this cluster)',
     fallback: (known) => (known['hub.kind'] === 'z2jh' ? 'jhub' : undefined),
-    read: orNone(matching(LABEL, 'Give the name of a namespace: a-z, 0-9 and "-".'), ''),
+    read: (text, known) => {
+      if (text !== NONE) return matching(LABEL, 'Give the name of a namespace: a-z, 0-9 and "-".')(text)
+      if (known['hub.kind'] !== 'z2jh') return ''
+      throw new Refusal('For a zero-to-jupyterhub of another cluster, answer "other" to the first question.')
+    },
   }),
   question({
     name: 'hub.release',
@@ -142,18 +91,22 @@ export const QUESTIONS: readonly Question[] = [
     name: 'hub.publicUrl',
     text: 'Where do browsers find the hub, with its base_url ("-": not known yet)',
     fallback: (known) => (known['hub.kind'] === 'z2jh' ? NONE : undefined),
-    read: orNone((text) => {
+    read: (text, known) => {
+      if (text === NONE) {
+        if (known['hub.kind'] === 'z2jh') return ''
+        throw new Refusal('Notebooks are told this address, so it must be known.')
+      }
       const url = readUrl(text).replace(/\/*$/, '/')
       if (/^(\/[\w.~-]*[\w~-])*\/$/.test(new URL(url).pathname)) return url
       throw new Refusal('The path of the address has characters that a base_url cannot have.')
-    }, ''),
+    },
   }),
   question({
     name: 'hub.apiUrl',
     text: "Where does a pod of this cluster find the hub's API",
     fallback: (known) =>
       known['hub.kind'] === 'z2jh'
-        ? `http://hub.${known['hub.namespace'] || 'jhub'}:8081${basePath(known)}hub/api`
+        ? `http://hub.${known['hub.namespace']}:8081${basePath(known)}hub/api`
         : undefined,
     read: (text) => {
       const url = readUrl(text).replace(/\/+$/, '')
@@ -273,6 +226,6 @@ export const QUESTIONS: readonly Question[] = [
     name: 'network.internet',
     text: 'May functions reach the internet: yes or no',
     fallback: () => 'yes',
-    read: (text) => oneOf('yes', 'no', 'true', 'false')(text) in { yes: 1, true: 1 },
+    read: (text) => ['yes', 'true'].includes(oneOf('yes', 'no', 'true', 'false')(text)),
   }),
 ]

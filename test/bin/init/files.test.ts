@@ -117,7 +117,7 @@ t.test('the values make what was asked for', { skip }, async (t) => {
     const made = await plan({
       'hub.kind': 'other',
       'hub.namespace': 'lab',
-      'hub.publicUrl': '-',
+      'hub.publicUrl': 'https://lab.example.org',
       'hub.apiUrl': 'http://jupyter.lab:8081/hub/api',
       'rbac.mode': 'namespaces',
       'rbac.users': "alice, o'neill",

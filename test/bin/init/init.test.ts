@@ -116,7 +116,7 @@ t.test('answers from a file', async (t) => {
 
   t.test('wrong ones are all named, and nothing is written', async (t) => {
     const answers = {
-      hub: { kind: 'other', namespace: 'No Name' },
+      hub: { kind: 'other', namespace: 'No Name', publicUrl: null },
       broker: { reach: 'nodeport', externalAddress: 'nowhere' },
       rbac: { mode: 'namespaces' },
       profile: { pythons: '2.7', memory: '1Mi' },
