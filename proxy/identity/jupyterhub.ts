@@ -51,12 +51,16 @@ export function createJupyterhub(settings: JupyterhubSettings, logger: Logger): 
 
   return {
     name: NAME,
-    async authenticate({ token }) {
+    async authenticate({ token, cookie }) {
       const { status, object } = await ask('/user', { token })
       if (UNKNOWN.includes(status)) return undefined
       // 404 as well: then apiUrl is not that of a hub, which says nothing about the token.
       if (status !== 200) throw unavailable(`status ${status}`)
-      return read(object())
+      const answer = object()
+      // Of another login than the browser's: another page of its host may have put it there.
+      const { session_id: login } = answer
+      if (cookie && typeof login === 'string' && login !== cookie) return undefined
+      return read(answer)
     },
     async check() {
       const { status, object } = await ask('/')

@@ -76,9 +76,12 @@ export function createSessions(
   }
 }
 
-/** The hub's own cookie, for asking it whose token it is: with another login the answer is another. */
-export function hubCookieOf({ cookies }: FastifyRequest): string | undefined {
-  return cookies[HUB_COOKIE]
+/**
+ * Which login at the hub the browser has, for asking whose token it is: one of another login is not the browser's.
+ * @throws login_failed when there are two
+ */
+export function hubCookieOf(request: FastifyRequest): string | undefined {
+  return readCookie(request, HUB_COOKIE)
 }
 
 function areEqual(one: string, other: string): boolean {

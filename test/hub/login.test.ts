@@ -72,6 +72,48 @@ for (const version of HUB_VERSIONS) {
       t.ok(browser.cookie('rexec-session'))
     })
 
+    await t.test("another's login, by a page of the same host", async (t) => {
+      const carol = new FakeBrowser()
+      await logIn(hub, carol, 'carol', await carol.visit(`${url}/`))
+      const stolen = carol.cookie('rexec-session')!
+      const begun = await carol.visit(`${url}/login`, { redirects: 0 })
+      const begin = carol.cookies.find(({ name }) => name.startsWith('rexec-login-'))!
+      const way = new URL(`${begun.headers.location}`, url).href
+      const granted = await carol.visit(way, { redirects: 0 })
+      const own = browser.cookie('rexec-session')!.value
+
+      browser.toss(begin.name, begin.value, begin.path)
+      const callback = await browser.visit(new URL(`${granted.headers.location}`, url).href)
+      t.match(
+        [callback.status, callback.body],
+        [401, 'token_invalid'],
+        'that she has begun and this one ends',
+      )
+      t.equal(browser.cookie('rexec-session')!.value, own)
+
+      browser.toss(stolen.name, stolen.value, stolen.path)
+      const page = await browser.visit(`${url}/`)
+      t.match(
+        JSON.parse((await ask('/api/v1/user', xsrfIn(page.body))).body),
+        { name: 'alice' },
+        'her session',
+      )
+
+      const { value } = carol.cookie('jupyterhub-session-id')!
+      browser.toss('jupyterhub-session-id', value, stolen.path)
+      browser.toss(stolen.name, stolen.value, stolen.path)
+      t.match(
+        (await browser.visit(`${url}/`)).body,
+        'two cookies called jupyterhub-session-id',
+        'and her login at the hub',
+      )
+      browser.cookies.splice(
+        browser.cookies.findIndex((cookie) => cookie.value === value),
+        1,
+      )
+      await browser.visit(`${url}/login`)
+    })
+
     await t.test('a hub that is away ends nothing', async (t) => {
       const { body } = await browser.visit(`${url}/`)
       await hub.stop()

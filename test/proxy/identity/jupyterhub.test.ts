@@ -55,6 +55,16 @@ t.test('an answer that is not that of a hub proves nothing and refuses nothing: 
   }
 })
 
+t.test("a browser's token of another login than the browser's own is not believed", async (t) => {
+  let answer: object = { ...ALICE, session_id: 'of-alice' }
+  const { identities: made } = await asking(t, () => answer)
+  t.match(await made.authenticate('token', { cookie: 'of-alice' }), { name: 'alice' })
+  t.match(await made.authenticate('token'), { name: 'alice' }, 'a program has no cookie')
+  await t.rejects(made.authenticate('token', { cookie: 'of-bob' }), { code: 'token_invalid' })
+  answer = { ...ALICE, session_id: null }
+  t.match(await made.authenticate('a-token', { cookie: 'of-bob' }), { name: 'alice' }, 'not of a login')
+})
+
 t.test('without the exact scope a token is of no use here, whoever else might know it', async (t) => {
   const wrong = [
     [],
