@@ -145,24 +145,27 @@ t.test('rexec installed by its chart, for a JupyterHub in another namespace', { 
   await t.test(
     'uninstall leaves the namespaces of users, what the admin made, and nothing else',
     async (t) => {
-      await helm.run(['uninstall', 'rexec', '--namespace=rexec', '--wait'])
+      await helm.run(['uninstall', 'rexec', '--namespace=rexec'])
+      await kubectl('-n=rexec', 'wait', '--for=delete', 'pods', PODS, '--timeout=120s')
       t.equal((await namespaces()).length, 1)
-      const kinds = (scope: boolean) =>
-        kubectl('api-resources', '--verbs=list', `--namespaced=${scope}`, '--output=name').then((text) =>
-          text
-            .trim()
-            .split('\n')
-            .filter((kind) => !/^(events|cilium|.*\.metrics)/.test(kind))
-            .join(','),
+      const listed = async (namespaced: boolean, ...args: string[]) => {
+        const kinds = await kubectl(
+          'api-resources',
+          '--verbs=list',
+          `--namespaced=${namespaced}`,
+          '--output=name',
         )
-      const wide = await kubectl('get', await kinds(false), '--output=name')
-      t.notMatch(
-        wide.split('\n').filter((name) => !name.startsWith('namespace/')),
-        /rexec/,
+        const lasting = kinds.split('\n').filter((kind) => kind && !/^events|cilium/.test(kind))
+        return (await kubectl('get', `${lasting}`, '--output=name', ...args)).trim().split('\n').sort()
+      }
+      t.same(
+        (await listed(false)).filter((name) => name.includes('rexec')),
+        ['namespace/rexec', ...(await namespaces())],
       )
-      const inside = await kubectl('-n=rexec', 'get', await kinds(true), '--output=name')
-      t.same(inside.trim().split('\n').sort(), [
+      t.same(await listed(true, '--namespace=rexec'), [
         'configmap/kube-root-ca.crt',
+        'pod/rexec-test-call',
+        'pod/rexec-test-ready',
         'secret/test-token',
         'serviceaccount/default',
       ])
@@ -170,10 +173,11 @@ t.test('rexec installed by its chart, for a JupyterHub in another namespace', { 
   )
 })
 
+const PODS = '--selector=app.kubernetes.io/component in (proxy, broker)'
+
 async function podNames({ kubectl }: NodeCluster): Promise<string[]> {
   const uids = '--output=jsonpath={.items[*].metadata.uid}'
-  const selector = '--selector=app.kubernetes.io/component in (proxy, broker)'
-  return (await kubectl('-n=rexec', 'get', 'pods', selector, uids)).split(' ')
+  return (await kubectl('-n=rexec', 'get', 'pods', PODS, uids)).split(' ')
 }
 
 /** What docs/admin/install.md asks for, and below it what only this cluster needs. */
