@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KubernetesObject, V1PodSpec } from '@kubernetes/client-node'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { HELM_MAJORS } from '../cluster/tools/helm.ts'
 import { CHART, renderChart } from '../support/chart.ts'
 import { clusterMissing, startCluster } from './cluster.ts'
@@ -10,6 +10,7 @@ import { EXISTING_SECRETS, RELEASES } from './releases.ts'
 
 const skip = (await clusterMissing()) ?? false
 const NAMESPACE = 'hub'
+const LONG = 'n'.repeat(63)
 const render = (values: object, major: 3 | 4 = 3, release = 'rexec', namespace = NAMESPACE) =>
   renderChart(values, { major, release, namespace })
 const idOf = ({ kind, metadata }: KubernetesObject) =>
@@ -25,21 +26,26 @@ function podsOf(objects: KubernetesObject[]): [string, V1PodSpec][] {
 }
 
 t.test('a real API server takes every object of every release', { skip }, async (t) => {
-  const server = await startCluster(t, [NAMESPACE, 'users-alice', 'users-bob'])
+  const server = await startCluster(t, [NAMESPACE, LONG, 'users-alice', 'users-bob'])
   const file = join(server.folder, 'release.json')
   const dryRun = ['apply', '--dry-run=server', '--validate=strict', '--warnings-as-errors', '-f', file]
 
-  for (const [name, values] of Object.entries(RELEASES)) {
-    await t.test(name, async (t) => {
-      const items = await render(values)
-      // A pod is taken only when its account is there.
-      const accounts = items.filter(({ kind }) => kind === 'ServiceAccount')
-      if (accounts.length > 0) await server.apply(accounts)
-      await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
-      const said = await server.kubectl(...dryRun)
-      t.equal(said.trim().split('\n').length, items.length, said)
-    })
+  const taken = async (t: Test, items: KubernetesObject[]) => {
+    // A pod is taken only when its account is there.
+    const accounts = items.filter(({ kind }) => kind === 'ServiceAccount')
+    if (accounts.length > 0) await server.apply(accounts)
+    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+    const said = await server.kubectl(...dryRun)
+    t.equal(said.trim().split('\n').length, items.length, said)
   }
+
+  for (const [name, values] of Object.entries(RELEASES))
+    await t.test(name, async (t) => taken(t, await render(values)))
+
+  await t.test('names that are long or have dots', async (t) => {
+    await taken(t, await render(RELEASES.everything!, 3, 'r'.repeat(53), LONG))
+    await taken(t, await render(RELEASES.everything!, 3, `${'r'.repeat(29)}.hub.example`))
+  })
 
   await t.test('and notices what is wrong', async (t) => {
     const items = await render({})

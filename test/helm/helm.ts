@@ -18,7 +18,7 @@ export interface Helm {
   /** Runs a command to its end. @param values given as a file @throws Error with all that Helm says */
   run(args: string[], values?: object): Promise<string>
   /** What it says when it refuses these values. @throws Error if it takes them */
-  refusal(values: object): Promise<string>
+  refusal(values: object, release?: string): Promise<string>
 }
 
 /** Helm with a home of its own. @param kubeconfig without it no cluster is known */
@@ -49,8 +49,8 @@ export async function openHelm(t: Test, major: HelmMajor, kubeconfig = '/dev/nul
       if (code === 0) return stdout
       throw new Error(`helm ${args.join(' ')} ended with exit code ${code}: ${stdout}${stderr}`)
     },
-    async refusal(values) {
-      const { code, stderr } = await run(['template', 'rexec', CHART], values)
+    async refusal(values, release = 'rexec') {
+      const { code, stderr } = await run(['template', release, CHART], values)
       if (code === 0) throw new Error('nothing was refused')
       return stderr
     },

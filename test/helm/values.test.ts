@@ -89,6 +89,7 @@ t.test('values that fit their types but not one another are named, with what to 
   ]) {
     t.match(said, `- ${name}: `)
   }
+  t.match(await refusal({ fullnameOverride: '' }, '1st'), '- fullnameOverride: ')
   t.match(await refusal({ admissionPolicy: { create: false } }), '- admissionPolicy.create: ')
 })
 

@@ -31,6 +31,9 @@
 {{- $problems = append $problems (printf "broker.config.%s: not here; %s" $setting $instead) }}
 {{- end }}
 {{- end }}
+{{- if not (regexMatch "^[a-z]" (include "rexec.fullname" .)) }}
+{{- $problems = append $problems (printf "fullnameOverride: set it; names of Services begin with a letter, and \"%s\" does not" (include "rexec.fullname" .)) }}
+{{- end }}
 {{- if not (has .Values.rbac.mode (list "cluster" "namespaces")) }}
 {{- $problems = append $problems "rbac.mode: it is cluster or namespaces" }}
 {{- end }}

@@ -1,10 +1,13 @@
 {{- /* All names of the chart's objects. */}}
 
+{{- /* Names of releases may have dots, those of Services and label values of the proxy may not. */}}
+{{- define "rexec.release" -}}{{ .Release.Name | replace "." "-" }}{{- end }}
+
 {{- /* Room for what follows it: a StatefulSet's pods are labelled with its name and a hash (63 characters). */}}
 {{- define "rexec.fullname" -}}
 {{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride | trunc 36 | trimSuffix "-" }}
-{{- else if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 36 | trimSuffix "-" }}
-{{- else }}{{ printf "%s-%s" (.Release.Name | trunc 30) .Chart.Name }}
+{{- else if contains .Chart.Name .Release.Name }}{{ include "rexec.release" . | trunc 36 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" (include "rexec.release" . | trunc 30) .Chart.Name }}
 {{- end }}
 {{- end }}
 
@@ -37,7 +40,7 @@
 
 {{- /* The setting cluster.kubernetes.instance, and the label app.kubernetes.io/instance of everything. */}}
 {{- define "rexec.instance" -}}
-{{- dig "cluster" "kubernetes" "instance" (printf "%s-%s" .Release.Name (include "rexec.releaseHash" .)) .Values.proxy.config }}
+{{- dig "cluster" "kubernetes" "instance" (printf "%s-%s" (include "rexec.release" .) (include "rexec.releaseHash" .)) .Values.proxy.config }}
 {{- end }}
 
 {{- /* The setting cluster.kubernetes.namespaces.prefix: what the names of users' namespaces begin with. */}}
