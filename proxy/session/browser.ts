@@ -31,9 +31,9 @@ export function isSameOrigin(request: FastifyRequest, address: Address): boolean
   const { origin, 'sec-fetch-site': site } = request.headers
   if (site !== undefined && site !== 'same-origin') return false
   if (origin === undefined) return request.method === 'GET' || request.method === 'HEAD'
-  // Hosts alone: behind a proxy that ends TLS the scheme may be lost; Sec-Fetch-Site knows it.
-  const { host } = new URL(externalUrl(request, address))
-  return URL.parse(origin)?.host === host
+  // Hosts alone: behind a proxy that ends TLS the scheme may be lost; Sec-Fetch-Site knows it. A hub may have several.
+  const hosts = [request.host, new URL(externalUrl(request, address)).host]
+  return hosts.includes(URL.parse(origin)?.host ?? '')
 }
 
 export function isHttps(request: FastifyRequest, address: Address): boolean {

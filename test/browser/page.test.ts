@@ -7,6 +7,7 @@ import { client, findClient } from '../support/clients.ts'
 import { freePort } from '../support/free-port.ts'
 import { openNotebook } from '../support/notebook.ts'
 import { startSeparateService } from '../support/separate-service.ts'
+import { startApp } from '../support/test-app.ts'
 import {
   accessibilityProblems,
   chromiumMissing,
@@ -161,6 +162,7 @@ t.test('the page, in a browser, behind the proxy of a hub', { skip }, async (t) 
     'nothing but the refusal above',
   )
   await testDocs(t, page, url)
+  await testMessages(t, page, url)
   await testLogout(t, page, url)
 })
 
@@ -181,6 +183,21 @@ async function testDocs(t: Test, page: Page, url: string): Promise<void> {
     await page.locator('.opblock', { hasText: '/api/v1/servers' }).first().waitFor()
     await keepScreenshot(t, page, 'docs')
     t.same(complaints, [])
+  })
+}
+
+async function testMessages(t: Test, page: Page, url: string): Promise<void> {
+  await t.test('pages that say one thing: a login that failed, a service without a hub', async (t) => {
+    const { url: withoutHub } = await startApp(t)
+    for (const [name, address, text] of [
+      ['failed-login', `${url}oauth_callback?state=of-nobody`, 'You could not be logged in'],
+      ['without-hub', `${withoutHub}/`, 'This service is used with a token'],
+    ] as const) {
+      await page.goto(address)
+      await page.getByRole('heading', { name: text }).waitFor()
+      t.same(await accessibilityProblems(page), [])
+      await keepScreenshot(t, page, name)
+    }
   })
 }
 

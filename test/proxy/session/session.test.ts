@@ -97,6 +97,18 @@ t.test('who has stolen what our page knows still has to be on the same host', as
   t.equal(await ask(app, { ...headers, origin: app.origin }, write), '201')
 })
 
+t.test('a hub with another address than the one it is set up for', async (t) => {
+  const app = await startApp(t, { settings: { ...LOGIN, publicUrl: 'https://hub.example' } })
+  const { cookie, xsrf } = await logIn(app)
+  for (const [origin, outcome] of [
+    [app.origin, '200 alice'],
+    ['https://hub.example', '200 alice'],
+    ['https://evil.example', '403 xsrf_invalid'],
+  ] as const) {
+    t.equal(await ask(app, { cookie, 'x-xsrf-token': xsrf, origin }), outcome, origin)
+  }
+})
+
 t.test('a forwarded host counts only from a proxy that is trusted', async (t) => {
   const headers = { 'x-forwarded-host': 'hub.example', origin: 'https://hub.example' }
   for (const [trustProxy, outcome] of [
