@@ -25,6 +25,8 @@ export interface ProxyFiles {
   section<T extends TObject>(path: string, schema: T): Static<T> | undefined
 }
 
+/** Has the form of a broker credential. */
+const MADE_UP = 'x'.repeat(32)
 const Anything = Type.Object({}, { additionalProperties: true })
 
 /** The settings and secrets of the proxy as it would read them itself; whatever is wrong is kept, not thrown. */
@@ -88,9 +90,8 @@ function overridesOf(
   raw: unknown,
 ): Record<string, unknown> {
   const users = parseJson(staticUsers.text)
-  const madeUp = 'x'.repeat(32)
   return {
-    'broker.credential': brokerCredential.text ?? at(raw, 'broker.credential') ?? madeUp,
+    'broker.credential': brokerCredential.text ?? at(raw, 'broker.credential') ?? MADE_UP,
     ...(hubToken.text && at(raw, 'identity.jupyterhub') !== undefined
       ? { 'identity.jupyterhub.apiToken': hubToken.text }
       : {}),

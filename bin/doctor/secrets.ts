@@ -18,7 +18,7 @@ export async function signerOf({ text }: Secret): Promise<Signer | undefined> {
 }
 
 /** Whether each secret of the proxy is there and has its form. None is ever shown. */
-export function secretChecks({ secrets, settings }: ProxyFiles): Check[] {
+export function secretChecks({ secrets, settings, raw }: ProxyFiles): Check[] {
   const authenticators: readonly string[] = settings?.identity.authenticators ?? []
   const { signingKey, brokerCredential, hubToken, staticUsers } = secrets
   const check = (name: string, look: () => Promise<Finding> | Finding): Check => ({
@@ -35,7 +35,7 @@ export function secretChecks({ secrets, settings }: ProxyFiles): Check[] {
         : fail(`${signingKey.name} holds no private Ed25519 key (PEM, or a JWK)`, HOW)
     }),
     check('broker-credential', () => {
-      if (settings && brokerCredential.text === undefined && settings.broker.credential !== 'x'.repeat(32)) {
+      if (brokerCredential.text === undefined && raw('broker.credential') !== undefined) {
         return warn(
           'broker.credential is in the settings file',
           `Keep it in a secret: ${brokerCredential.name}.`,
