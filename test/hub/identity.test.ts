@@ -4,17 +4,21 @@ import { FakeBrowser } from '../support/fake-browser.ts'
 import { identities } from '../support/identities.ts'
 import { sendRaw } from '../support/raw-http.ts'
 import { HUB_VERSIONS, type Hub, hubMissing } from './hub.ts'
-import { logIn } from './log-in.ts'
+import { tokenOfLogin } from './log-in.ts'
 import { type HubService, identityOf, startHubService } from './service.ts'
 
 const missing = await Promise.all(HUB_VERSIONS.map(hubMissing))
 const skip = missing.find((reason) => reason !== undefined) ?? false
 const PART = 'token-of-the-service-part-0123456789'
 const NONE = 'token-of-the-service-none-0123456789'
-/** Two other services: one sees a part of the users, one sees none. Users come in pages of two. */
+const PART_CALLBACK = 'http://part.example.org/callback'
+/** Two other services: one sees a part of the users and has people log in, one sees none. Users come in pages of two. */
 const config = `
 c.JupyterHub.api_page_max_limit = 2
-c.JupyterHub.services.extend([{"name": "part", "api_token": "${PART}"}, {"name": "none", "api_token": "${NONE}"}])
+c.JupyterHub.services.append({"name": "none", "api_token": "${NONE}"})
+c.JupyterHub.services.append({
+    "name": "part", "api_token": "${PART}", "oauth_redirect_uri": "${PART_CALLBACK}", "oauth_no_confirm": True,
+})
 c.JupyterHub.load_roles.append(
     {"name": "part", "scopes": ["list:users!group=rexec-users"], "services": ["part"]},
 )
@@ -74,6 +78,12 @@ async function onHub(t: Test, { hub, app, call }: HubService, otherHub: Hub): Pr
   await t.test('services are nobody, our own included', async (t) => {
     for (const token of [hub.serviceToken, PART, NONE])
       t.match(await call(USER, token), { status: 401, body: { code: 'token_wrong_kind' } })
+  })
+
+  await t.test('what a login at another service has brought is of no use here', async (t) => {
+    const part = { name: 'part', secret: PART, callback: PART_CALLBACK }
+    const token = await tokenOfLogin(hub, new FakeBrowser(), 'admin', part)
+    t.match(await call(USER, token), { status: 403, body: { code: 'scope_missing' } }, 'although admin may')
   })
 
   await t.test("a notebook's token is its user's, until its server ends", async (t) => {
@@ -267,21 +277,8 @@ async function onHub(t: Test, { hub, app, call }: HubService, otherHub: Hub): Pr
     async (t) => {
       const browser = new FakeBrowser()
       const callback = '/hub-a/services/rexec/oauth_callback'
-      const client = { client_id: 'service-rexec', redirect_uri: callback }
-      await logIn(hub, browser, 'alice', await browser.visit(`${hub.url}hub/login`))
-      const query = new URLSearchParams({ ...client, response_type: 'code', state: 'x' })
-      const granted = await browser.visit(`${hub.url}hub/api/oauth2/authorize?${query}`, { redirects: 0 })
-      const code = new URL(`${granted.headers.location}`, hub.url).searchParams.get('code')!
-      const exchange = await fetch(`${hub.apiUrl}/oauth2/token`, {
-        method: 'POST',
-        body: new URLSearchParams({
-          ...client,
-          client_secret: hub.serviceToken,
-          grant_type: 'authorization_code',
-          code,
-        }),
-      })
-      const { access_token: token } = (await exchange.json()) as { access_token: string }
+      const service = { name: 'rexec', secret: hub.serviceToken, callback }
+      const token = await tokenOfLogin(hub, browser, 'alice', service)
       const { identities: made } = identities(identityOf(hub, { cacheSeconds: 45 }))
       const cookie = browser.cookie('jupyterhub-session-id')!.value
       t.match(await made.authenticate(token, { cookie }), { name: 'alice' })

@@ -15,3 +15,30 @@ export async function logIn(
     form: { username: user, password: 'any', _xsrf: xsrf },
   })
 }
+
+/** A service of the hub that people log in at. */
+export interface OauthClient {
+  name: string
+  secret: string
+  callback: string
+}
+
+/** The token that a service is given when somebody logs in there (RFC 6749, 4.1). */
+export async function tokenOfLogin(
+  hub: Hub,
+  browser: FakeBrowser,
+  user: string,
+  { name, secret, callback }: OauthClient,
+): Promise<string> {
+  const client = { client_id: `service-${name}`, redirect_uri: callback }
+  await logIn(hub, browser, user, await browser.visit(`${hub.url}hub/login`))
+  const query = new URLSearchParams({ ...client, response_type: 'code', state: 'x' })
+  const granted = await browser.visit(`${hub.url}hub/api/oauth2/authorize?${query}`, { redirects: 0 })
+  const code = new URL(`${granted.headers.location}`, hub.url).searchParams.get('code')!
+  const form = { ...client, client_secret: secret, grant_type: 'authorization_code', code }
+  const answer = await fetch(`${hub.apiUrl}/oauth2/token`, {
+    method: 'POST',
+    body: new URLSearchParams(form),
+  })
+  return ((await answer.json()) as { access_token: string }).access_token
+}
