@@ -5,8 +5,14 @@ import { TokenReview } from '../common/token-review.ts'
 import type { Identify } from './prover.ts'
 import type { ProxyClient } from './proxy-client.ts'
 
-/** What the proxy may say of a token; all else is the proxy's or this broker's own trouble. */
-const VERDICTS = new Set<unknown>(['token_invalid', 'token_wrong_kind', 'scope_missing', 'not_allowed'])
+/** What the proxy may say of a token or its user; all else is the proxy's or this broker's own trouble. */
+const VERDICTS = new Set<unknown>([
+  'token_invalid',
+  'token_wrong_kind',
+  'scope_missing',
+  'not_allowed',
+  'namespace_missing',
+])
 
 /** A function that asks the proxy's POST /api/v1/token-reviews. Rejects with RexecError. */
 export function createIdentify(proxy: ProxyClient, logger: Logger): Identify {

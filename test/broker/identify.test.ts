@@ -46,6 +46,7 @@ t.test('a verdict is passed on; all else is called unavailable, and neither secr
     [problem(401, 'token_invalid'), 'token_invalid'],
     [problem(403, 'not_allowed'), 'not_allowed'],
     [problem(403, 'scope_missing'), 'scope_missing'],
+    [problem(403, 'namespace_missing'), 'namespace_missing'],
     [problem(403, 'broker_only'), 'identity_unavailable'],
     [problem(401, 'token_missing'), 'identity_unavailable'],
     [problem(503, 'identity_unavailable'), 'identity_unavailable'],
