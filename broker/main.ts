@@ -71,6 +71,7 @@ async function openKeys(settings: BrokerSettings, proxy: ProxyClient, logger: Lo
       proxy,
       refresh: keys.refreshSeconds * 1000,
       pause: keys.pauseSeconds * 1000,
+      maxWaiting: keys.maxWaiting,
       logger,
     })
     const { verify, known } = fromProxy

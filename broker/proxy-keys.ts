@@ -6,14 +6,13 @@ import { createVerifier, kidOf, type Verifier } from '../common/tokens.ts'
 import { LimitedLog } from './limited-log.ts'
 import type { ProxyClient } from './proxy-client.ts'
 
-/** Tokens by unknown keys that may wait for an answer; anybody can make some up. */
-const MAX_WAITING = 1000
-
 export interface ProxyKeysOptions {
   proxy: ProxyClient
   /** Milliseconds between two questions without need, and between any two. */
   refresh: number
   pause: number
+  /** Tokens by unknown keys that may wait for an answer; anybody can make some up. */
+  maxWaiting: number
   logger: Logger
 }
 
@@ -72,7 +71,7 @@ export class ProxyKeys {
 
   /** Resolves after an answer to a question that was asked from now on: an older one says nothing of what comes now. */
   async #renewed(): Promise<void> {
-    if (this.#waiting >= MAX_WAITING) throw new RexecError('identity_unavailable')
+    if (this.#waiting >= this.#options.maxWaiting) throw new RexecError('identity_unavailable')
     const since = performance.now()
     this.#waiting++
     try {

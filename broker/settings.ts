@@ -70,6 +70,10 @@ export const BrokerSettings = Type.Object(
         2,
         'Between two readings there is at least this time, also when a token names an unknown key or the proxy is away.',
       ),
+      maxWaiting: count(
+        1000,
+        'Tokens by unknown keys that wait for the next reading; further ones are answered identity_unavailable.',
+      ),
     }),
     acceptIdentityTokens: Type.Boolean({
       default: true,

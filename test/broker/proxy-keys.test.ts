@@ -45,7 +45,7 @@ async function start(
     timeout: options.timeout ?? 10_000,
   })
   const { pause = 10, refresh = 3_600_000 } = options
-  const keys = new ProxyKeys({ proxy: client, pause, refresh, logger: log.logger })
+  const keys = new ProxyKeys({ proxy: client, pause, refresh, maxWaiting: 100, logger: log.logger })
   t.teardown(async () => {
     await keys.close()
     server.closeAllConnections()
@@ -136,12 +136,12 @@ t.test('made-up keys in any number make one question after the other, with a pau
     Buffer.from(JSON.stringify({ alg: 'EdDSA', typ: 'rexec-exec+jwt', kid: `${kid}` })).toString('base64url')
   const begin = performance.now()
   const codes = await Promise.all(
-    Array.from({ length: 1500 }, (_, kid) =>
+    Array.from({ length: 150 }, (_, kid) =>
       keys.verify('exec', `${head(kid)}.e30.AAAA`).catch((error: { code: string }) => error.code),
     ),
   )
   t.ok(performance.now() - begin >= 150, 'they waited for the pause')
   t.equal(proxy.asked, 2)
-  t.equal(codes.filter((code) => code === 'token_invalid').length, 1000)
-  t.equal(codes.filter((code) => code === 'identity_unavailable').length, 500, 'more do not wait')
+  t.equal(codes.filter((code) => code === 'token_invalid').length, 100)
+  t.equal(codes.filter((code) => code === 'identity_unavailable').length, 50, 'more do not wait')
 })
