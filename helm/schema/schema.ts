@@ -14,9 +14,10 @@ const OF_A_PARENT: Record<string, Schema> = {
  */
 export function valuesSchema(values: Value[]): Schema {
   const schema: Schema = JSON.parse(JSON.stringify(ChartValues))
-  for (const { path, description } of values) {
+  for (const { path, description, isDocumented } of values) {
     const found = schemaAt(schema, path)
     if (found && description) found.description = description
+    if (!isDocumented || path.endsWith('.config')) keep(schema, path)
   }
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
@@ -24,6 +25,17 @@ export function valuesSchema(values: Value[]): Schema {
     ...withoutDefaults(schema),
     properties: { ...withoutDefaults(schema).properties, ...OF_A_PARENT },
   }
+}
+
+/**
+ * "hub:" with nothing below it takes the defaults of the whole section away, at which templates would fail in words that
+ * nobody understands.
+ */
+function keep(schema: Schema, path: string): void {
+  const names = path.split('.')
+  const name = names.pop()!
+  const parent = names.length > 0 ? schemaAt(schema, names.join('.')) : schema
+  if (parent) parent.required = [...(parent.required ?? []), name]
 }
 
 /** What the schema says of a dotted path. */

@@ -100,7 +100,7 @@ const broker = section({
   ...pods,
 })
 
-/** values.yaml, key by key; its comments are the descriptions. Nothing is required: what is not given is as it stands there. */
+/** values.yaml, key by key; its comments are the descriptions. */
 export const ChartValues = section({
   fullnameOverride: Type.String({ pattern: '^([a-z]([-a-z0-9]{0,34}[a-z0-9])?)?$' }),
   image: section({

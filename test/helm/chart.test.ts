@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KubernetesObject, V1PodSpec } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
@@ -85,6 +86,16 @@ t.test('Helm 3 and Helm 4 make the same, again and again', { skip }, async (t) =
       `${name}: no secret is made`,
     )
   }
+})
+
+t.test('the packed chart has all that the folder has', { skip }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'rexec-chart-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const helm = await openHelm(t, 4)
+  const said = await helm.run(['package', CHART, '--destination', folder])
+  const [archive] = /\/\S+\.tgz/.exec(said)!
+  const render = (chart: string) => helm.run(['template', 'rexec', chart], RELEASES.everything)
+  t.equal(await render(archive), await render(CHART))
 })
 
 /** Those of the release, with existing secrets. */

@@ -23,6 +23,19 @@ function pathsOf(schema: Schema, ends: (path: string) => boolean, within = ''): 
   })
 }
 
+type Tree = { [name: string]: unknown }
+
+/** As Helm does it: what is given goes over the defaults. */
+function merged(defaults: Tree, given: Tree): Tree {
+  const isTree = (value: unknown): value is Tree =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+  const over = Object.entries(given).map(([name, value]) => {
+    const fallback = defaults[name]
+    return [name, isTree(value) && isTree(fallback) ? merged(fallback, value) : value]
+  })
+  return { ...defaults, ...Object.fromEntries(over) }
+}
+
 t.test('values.yaml and its schema name the same values', async (t) => {
   const documented = values.filter(({ isDocumented }) => isDocumented).map(({ path }) => path)
   t.same(
@@ -74,11 +87,12 @@ t.test('values and settings on the pages for admins are valid', async (t) => {
     settings: ['hub', 'identity', 'security-model'],
   }
   for (const page of [...pages.values, ...pages.settings]) {
-    const text = await readFile(join(root, `docs/admin/${page}.md`), 'utf8')
-    const blocks = [...text.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, block]) => parse(block!))
+    const markdown = await readFile(join(root, `docs/admin/${page}.md`), 'utf8')
+    const blocks = [...markdown.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, block]) => parse(block!))
     t.ok(blocks.length > 0, page)
     for (const block of blocks) {
-      validate(pages.values.includes(page) ? block : { proxy: { config: block } })
+      const given = pages.values.includes(page) ? block : { proxy: { config: block } }
+      validate(merged(parse(text), given))
       t.same(validate.errors ?? [], [], `${page}: ${Object.keys(block)}`)
     }
   }
