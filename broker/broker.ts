@@ -122,6 +122,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     heartbeatTime: servers.heartbeatSeconds * 1000,
     timeout: servers.timeoutSeconds * 1000,
     lingerTime,
+    rememberTime: settings.tokens.rememberSeconds * 1000,
     sessions,
   }
   const serverPort = new Listener({

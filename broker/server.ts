@@ -31,6 +31,8 @@ export interface ServerContext {
   heartbeatTime: number
   timeout: number
   lingerTime: number
+  /** A credential that has been proven is believed for this time. */
+  rememberTime: number
   /** Sessions that get ticks. */
   sessions: Set<ServerSession>
 }
@@ -59,8 +61,10 @@ export class ServerSession implements Session {
   #state: State = 'connected'
   #concurrency = 0
   #drainReason = ''
+  #credential = ''
   /** When the credential ends (Date.now, ms). */
   #expiresAt = 0
+  #provenAt = 0
   readonly #openedAt = performance.now()
   #heardAt = this.#openedAt
   #heard = false
@@ -235,6 +239,8 @@ export class ServerSession implements Session {
       this.#drainReason = 'its credential has expired'
       this.#drain()
     }
+    if (this.#state !== 'draining' && now - this.#provenAt >= this.#context.rememberTime)
+      this.#proveAgain(now)
   }
 
   // --- inner
@@ -255,6 +261,8 @@ export class ServerSession implements Session {
           if (this.#state === 'closed') return
           this.user = claims.user
           this.name = claims.server!
+          this.#credential = ready.credential
+          this.#provenAt = performance.now()
           this.#expiresAt = claims.expiresAt * 1000
           this.#welcome(ready.info)
         },
@@ -277,6 +285,17 @@ export class ServerSession implements Session {
     )
     router.addServer(this)
     this.#goTo({ state, message: '' })
+  }
+
+  /** The key that has signed the credential may have been taken away, such as after a leak (S1). */
+  #proveAgain(now: number): void {
+    this.#provenAt = now
+    this.#context.verify('server', this.#credential).catch((error) => {
+      // That nobody can tell now is no verdict.
+      if (!(error instanceof RexecError) || error.status >= 500 || this.#state === 'closed') return
+      this.#context.metrics.refused('credential_refused')
+      this.connection.destroy('its credential is not valid any more')
+    })
   }
 
   #notProven(error: unknown): void {

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { RexecError } from '../../common/errors.ts'
+import { createSigner, createVerifier, generateSigningKey, type Verifier } from '../../common/tokens.ts'
 import { startBroker, type TestBroker } from '../support/broker.ts'
 import { unpickle } from '../support/unpickle.ts'
 import { command, type ZmtpPeer } from '../support/zmtp-peer.ts'
@@ -58,6 +59,39 @@ t.test(
     peer.send('READY', '1', token, INFO)
     await t.rejects(peer.next(), { message: 'the connection was closed' })
     t.equal(await metric('rexec_broker_refused_total', { code: 'identity_unavailable' }), 1)
+  },
+)
+
+t.test(
+  'a stolen key stays in use after it was taken away: servers that it has let in are closed (S1)',
+  async (t) => {
+    const signer = await createSigner(await generateSigningKey())
+    const keys = createVerifier(signer.publicKeys)
+    let answer: 'keys' | 'none' | 'unknown' = 'keys'
+    const verify: Verifier = async (kind, token) => {
+      if (answer === 'keys') return keys(kind, token)
+      throw new RexecError(answer === 'none' ? 'identity_unavailable' : 'token_invalid')
+    }
+    const { stranger, client, metric } = await startBroker(
+      t,
+      { tokens: { rememberSeconds: 0.1 }, servers: { heartbeatSeconds: 0.3 } },
+      undefined,
+      verify,
+    )
+    const { token: credential } = await signer.sign('server', { user: 'alice', server: 'default' }, 3600)
+    const { token } = await signer.sign('exec', { user: 'alice' }, 3600)
+    const mallory = await stranger()
+    mallory.send('READY', '1', credential, INFO)
+    t.equal((await mallory.texts())[0], 'WELCOME')
+    const alice = await client()
+    alice.send('', token, 'f', 'a')
+    t.equal((await mallory.texts())[0], 'CALL')
+    answer = 'none'
+    t.same(await mallory.texts(), ['HEARTBEAT'], 'nobody can tell: nothing ends')
+    answer = 'unknown'
+    await nextError(t, alice, 'server_lost')
+    await mallory.closed
+    t.equal(await metric('rexec_broker_refused_total', { code: 'credential_refused' }), 1)
   },
 )
 
