@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
@@ -9,7 +8,7 @@ import type { Test } from 'tap'
 import { ensureVenv } from '../../bin/venv.ts'
 import { freePorts } from '../support/free-port.ts'
 import { temporaryFolder } from '../support/local-cluster.ts'
-import { type Transcript, transcribe } from '../support/transcript.ts'
+import { Program } from './program.ts'
 import { awaitServers } from './servers.ts'
 
 /** The newest, and what zero-to-jupyterhub 4.3 ships. */
@@ -79,12 +78,7 @@ export async function startHub(t: Test, options: HubOptions = {}): Promise<Hub> 
   const { version = HUB_VERSIONS[0]!, baseUrl = '/', config = '' } = options
   const program = await hubProgram(version)
   const folder = await temporaryFolder(t)
-  const [port, hubPort, proxyPort, anyPort] = (await freePorts(4, '127.0.0.1')) as [
-    number,
-    number,
-    number,
-    number,
-  ]
+  const [port, hubPort, proxyPort, anyPort] = await freePorts(4, '127.0.0.1')
   const servers = await awaitServers(t)
   const url = `http://127.0.0.1:${port}${baseUrl}`
   const apiUrl = `http://127.0.0.1:${hubPort}${baseUrl}hub/api`
@@ -199,51 +193,5 @@ async function answerAt(url: string): Promise<AsyncDisposable | undefined> {
   } catch {
     // The service is there already.
     return undefined
-  }
-}
-
-/** A process that is started and ended again and again, and that ends with this one however that ends. */
-class Program {
-  readonly #deathSignal: string
-  readonly #folder: string
-  readonly #env: NodeJS.ProcessEnv
-  #child: ChildProcess | undefined
-  #output: Transcript[] = []
-
-  constructor(deathSignal: 'TERM' | 'KILL', folder: string, env: NodeJS.ProcessEnv) {
-    this.#deathSignal = deathSignal
-    this.#folder = folder
-    this.#env = env
-  }
-
-  get running(): boolean {
-    return this.#child !== undefined
-  }
-
-  async start(program: string, args: string[], sign: RegExp): Promise<void> {
-    // setpriv becomes the program: same pid.
-    const child = spawn('setpriv', ['--pdeathsig', this.#deathSignal, program, ...args], {
-      cwd: this.#folder,
-      env: this.#env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const texts = [transcribe(child.stdout), transcribe(child.stderr)]
-    this.#output.push(...texts)
-    this.#child = child
-    await Promise.any(texts.map((text) => text.until(sign))).catch(({ errors }: AggregateError) => {
-      throw errors.at(-1)
-    })
-  }
-
-  async stop(): Promise<void> {
-    const child = this.#child
-    if (!child) return
-    this.#child = undefined
-    child.kill('SIGTERM')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  }
-
-  log(): string {
-    return this.#output.map(({ text }) => text).join('')
   }
 }
