@@ -14,22 +14,19 @@ type Say = (line: string) => void
 
 /** Makes what the tests need and the cache does not have yet: within a test the time for it would count. */
 export async function prepare(tiers: Iterable<Tier>, say: Say): Promise<void> {
-  const preparations: Record<Tier, (say: Say) => Promise<void>> = {
-    unit: makeClients,
-    api: async (say) => {
-      await makeApiServer(say)
-      await makeHelm(say)
-    },
-    node: makeNode,
+  const preparations: Record<Tier, ((say: Say) => Promise<void>)[]> = {
+    unit: [makePythons],
+    api: [makeApiServer, makeHelm],
+    node: [makeHelm, makeNode],
   }
-  for (const tier of new Set(tiers)) {
+  for (const make of new Set([...tiers].flatMap((tier) => preparations[tier]))) {
     const start = Date.now()
-    await preparations[tier](say)
+    await make(say)
     say(`  ${Math.round((Date.now() - start) / 1000)} s`)
   }
 }
 
-async function makeClients(say: Say): Promise<void> {
+async function makePythons(say: Say): Promise<void> {
   say(`Python environments are kept in ${cacheFolder('venvs')}; missing ones are made now (minutes, once).`)
   const versions = Object.entries(await clientPythons())
   const makings: [name: string, making: Promise<string>][] = [
@@ -81,10 +78,15 @@ async function makeNode(say: Say): Promise<void> {
     `Programs and images of a cluster of one node are kept in ${cacheFolder('')}; missing ones are made now.`,
   )
   const { prepareNodeCluster } = await import('./cluster/node/node.ts')
-  await prepareNodeCluster({}, (line) => say(`  ${line}`)).then(
-    () => say('  It is there.'),
-    (error: Error) => say(`  It cannot be had: ${error.message}`),
-  )
+  const { hubImage, QUICKSTART_PACKAGES } = await import('./cluster/node/hub/hub.ts')
+  const tell: Say = (line) => say(`  ${line}`)
+  try {
+    for (const packages of [[], QUICKSTART_PACKAGES]) await prepareNodeCluster({ packages }, tell)
+    await hubImage(tell)
+    say('  It is there.')
+  } catch (error) {
+    say(`  It cannot be had: ${(error as Error).message}`)
+  }
 }
 
 /** `npm run test:prepare`: everything, so that its time is seen by itself. */
