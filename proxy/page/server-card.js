@@ -60,12 +60,13 @@ export function createServerCard(first, onStop) {
     make('div', { class: 'actions' }, logButton, stopButton),
     log.element,
   )
+  const ends = fact('Ends by', time.format(new Date(first.expiresAt)))
   facts.append(
-    ...fact('Profile', first.profile),
-    ...fact('Python', first.python),
-    ...fact('Copies', `${first.replicas}`),
-    ...fact('Each', sizeOf(first)),
-    ...fact('Ends by', time.format(new Date(first.expiresAt))),
+    fact('Profile', first.profile),
+    fact('Python', first.python),
+    fact('Copies', `${first.replicas}`),
+    fact('Each', sizeOf(first)),
+    ends,
   )
 
   /** @param {ServerStatus} next */
@@ -75,6 +76,7 @@ export function createServerCard(first, onStop) {
     setText(phase, PHASES[next.phase])
     setText(message, next.message)
     message.hidden = next.message === ''
+    ends.hidden = hasEnded(next)
     setText(stopText, hasEnded(next) ? 'Remove' : 'Stop')
     // Not "disabled", which would drop the focus.
     stopButton.setAttribute('aria-disabled', `${next.phase === 'stopping'}`)
@@ -88,7 +90,7 @@ export function createServerCard(first, onStop) {
  * @param {string} value
  */
 function fact(name, value) {
-  return [make('div', {}, make('dt', {}, name), make('dd', {}, value))]
+  return make('div', {}, make('dt', {}, name), make('dd', {}, value))
 }
 
 /** @param {ServerStatus} server */

@@ -45,7 +45,9 @@ export async function offerStart() {
 function offer(offered) {
   const before = python.value
   python.replaceChildren(...offered.pythons.map((version) => make('option', { value: version }, version)))
-  python.value = offered.pythons.includes(before) ? before : (offered.pythons.at(-1) ?? '')
+  // None is the right one for everybody: a wrong one shows only at the first call.
+  if (offered.pythons.length > 1) python.prepend(make('option', { value: '' }, 'Choose…'))
+  python.value = offered.pythons.includes(before) ? before : (python.options[0]?.value ?? '')
   find('profile-description', HTMLElement).textContent = offered.description
   const fields = AMOUNTS.filter(({ name }) => offered[name].min < offered[name].max)
   find('amounts', HTMLElement).replaceChildren(
@@ -112,6 +114,11 @@ function read() {
 /** @param {boolean} replace */
 async function start(replace) {
   showProblem(problem)
+  if (python.value === '') {
+    showProblem(problem, 'Choose the Python version of your notebook.')
+    python.focus()
+    return
+  }
   button.disabled = true
   try {
     const request = read()

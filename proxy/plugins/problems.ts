@@ -77,7 +77,7 @@ export function sendProblem(error: RexecError, request: FastifyRequest, reply: F
 function pageOf({ title, detail, code, requestId }: ReturnType<typeof problemOf>): string {
   return messagePage({
     title,
-    paragraphs: [detail],
+    paragraphs: [detail.replace(`${title}. `, '')],
     links: [{ text: 'Try again', href: './' }],
     note: `${code}, request ${requestId}`,
   })

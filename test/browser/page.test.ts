@@ -74,6 +74,7 @@ t.test('the page, in a browser, behind the proxy of a hub', { skip }, async (t) 
   })
 
   await t.test('a refusal is shown as the service says it', async (t) => {
+    await page.getByLabel('Python').selectOption(version)
     await page.getByLabel('Packages').fill('numpy @ https://evil.example/x.whl <img src=x onerror=alert(1)>')
     await page.getByRole('button', { name: 'Start' }).click()
     const problem = page.locator('#start-problem')
