@@ -3,7 +3,7 @@ import { type ErrorCode, RexecError } from '../common/errors.ts'
 import type { Logger } from '../common/logger.ts'
 import { TokenReview } from '../common/token-review.ts'
 import type { Identify } from './prover.ts'
-import type { ProxyClient } from './proxy-client.ts'
+import { codeOf, type ProxyClient } from './proxy-client.ts'
 
 /** What the proxy may say of a token or its user; all else is the proxy's or this broker's own trouble. */
 const VERDICTS = new Set<unknown>([
@@ -18,11 +18,15 @@ const VERDICTS = new Set<unknown>([
 export function createIdentify(proxy: ProxyClient, logger: Logger): Identify {
   return async (token) => {
     try {
-      const { status, body } = await proxy.post('/api/v1/token-reviews', { token })
+      const answer = await proxy.post('/api/v1/token-reviews', { token })
+      const { status, body } = answer
       if (status === 200 && Value.Check(TokenReview, body)) return body
-      const verdict = status < 500 ? verdictOf(body) : undefined
-      if (verdict) throw new RexecError(verdict)
-      logger.warn({ url: proxy.url, status }, 'the proxy did not review a token')
+      const code = codeOf(answer)
+      if (status < 500 && VERDICTS.has(code)) throw new RexecError(code as ErrorCode)
+      logger.warn(
+        { url: proxy.url, status, ...(code === 'broker_only' && { code }) },
+        'the proxy did not review a token',
+      )
     } catch (error) {
       if (error instanceof RexecError) throw error
       logger.warn(
@@ -32,9 +36,4 @@ export function createIdentify(proxy: ProxyClient, logger: Logger): Identify {
     }
     throw new RexecError('identity_unavailable')
   }
-}
-
-function verdictOf(body: unknown): ErrorCode | undefined {
-  const code = (body as { code?: unknown } | null | undefined)?.code
-  return VERDICTS.has(code) ? (code as ErrorCode) : undefined
 }

@@ -32,7 +32,12 @@ export async function main(args: string[]): Promise<void> {
   const readiness = (): Readiness => ({
     status: phase === 'closing' ? 'closing' : phase === 'ok' ? 'ready' : 'not ready',
     // A proxy that is away does not make this broker useless: what it has proven, and exec tokens, it still knows.
-    checks: { keys: keys.areKnown() ? 'ok' : 'unknown', listening: phase, proxy: proxy.lately },
+    checks: {
+      keys: keys.areKnown() ? 'ok' : 'unknown',
+      listening: phase,
+      proxy: proxy.lately,
+      credential: proxy.credentialIs,
+    },
   })
   const admin = await serveMetrics(registry, settings.admin.host, settings.admin.port, readiness)
   logger.info({ admin: admin.address() }, 'broker starts')

@@ -25,6 +25,8 @@ export class ProxyClient {
   readonly #timeout: number
   /** Whether the last question was answered; unknown before the first. */
   lately: 'ok' | 'unavailable' | 'unknown' = 'unknown'
+  /** Whether the proxy knows the credential. */
+  credentialIs: 'ok' | 'refused' | 'unknown' = 'unknown'
 
   constructor({ url, credential, timeout }: ProxyClientOptions) {
     this.url = url.replace(/\/+$/, '')
@@ -38,9 +40,12 @@ export class ProxyClient {
   }
 
   /** Rejects when there is no answer in time. */
-  post(path: string, json: unknown): Promise<ProxyAnswer> {
+  async post(path: string, json: unknown): Promise<ProxyAnswer> {
     const headers = { authorization: `Bearer ${this.#credential}` }
-    return this.#ask(path, { method: 'POST', headers, json })
+    const answer = await this.#ask(path, { method: 'POST', headers, json })
+    if (codeOf(answer) === 'broker_only') this.credentialIs = 'refused'
+    else if (answer.status < 500) this.credentialIs = 'ok'
+    return answer
   }
 
   async #ask(path: string, question: object): Promise<ProxyAnswer> {
@@ -75,6 +80,11 @@ export class ProxyClient {
     }
     return { status: stream.response!.statusCode, body: parse(Buffer.concat(chunks).toString()) }
   }
+}
+
+/** The code of a problem (RFC 9457). */
+export function codeOf({ body }: ProxyAnswer): unknown {
+  return (body as { code?: unknown } | null | undefined)?.code
 }
 
 function parse(text: string): unknown {

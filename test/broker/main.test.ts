@@ -81,7 +81,10 @@ t.test('SIGTERM: nobody new, but who is connected is served until nothing is lef
   t.match(await (await admin('/metrics')).text(), /^rexec_broker_servers 1$/m)
   const ready = await admin('/readyz')
   t.equal(ready.status, 200)
-  t.same(await ready.json(), { status: 'ready', checks: { keys: 'ok', listening: 'ok', proxy: 'unknown' } })
+  t.same(await ready.json(), {
+    status: 'ready',
+    checks: { keys: 'ok', listening: 'ok', proxy: 'unknown', credential: 'unknown' },
+  })
 
   child.kill('SIGTERM')
   await next('broker stops')
@@ -145,11 +148,14 @@ t.test(
     await broker.next('the proxy did not give its public keys')
     t.same(await ready(), {
       status: 'not ready',
-      checks: { keys: 'unknown', listening: 'starting', proxy: 'unavailable' },
+      checks: { keys: 'unknown', listening: 'starting', proxy: 'unavailable', credential: 'unknown' },
     })
     const first = await startApp(t, { port, signer: before })
     const { clientAddress, serverAddress } = await broker.next('broker listens')
-    t.same(await ready(), { status: 'ready', checks: { keys: 'ok', listening: 'ok', proxy: 'ok' } })
+    t.same(await ready(), {
+      status: 'ready',
+      checks: { keys: 'ok', listening: 'ok', proxy: 'ok', credential: 'unknown' },
+    })
 
     const credential = (await before.sign('server', { user: 'alice', server: 'default' }, 60)).token
     const hello = async () => {
@@ -162,6 +168,13 @@ t.test(
     const server = await hello()
     const client = await ZmtpPeer.connect(clientAddress)
     t.teardown(() => client.close())
+    client.send('', 'a token of the hub', 'f', 'a')
+    await client.next()
+    t.match(
+      await ready(),
+      { status: 'ready', checks: { proxy: 'ok', credential: 'refused' } },
+      'the proxy has another credential: exec tokens are good all the same',
+    )
     await first.app.close()
     const after = await createSigner(next, [old])
     await startApp(t, { port, signer: after })
