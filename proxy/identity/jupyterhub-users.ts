@@ -1,7 +1,6 @@
 import type { Logger } from '../../common/logger.ts'
 import { unavailable } from './authenticator.ts'
-import type { AskHub } from './jupyterhub-api.ts'
-import { textsOf } from './jupyterhub-api.ts'
+import { type AskHub, textsOf } from './jupyterhub-api.ts'
 import { Recent } from './recent.ts'
 import type { JupyterhubSettings } from './settings.ts'
 
@@ -15,10 +14,6 @@ const MAX_USERS = 1_000_000
 const PAUSE_SECONDS = 10
 const MAX_ABSENT = 100_000
 
-interface Options {
-  now?: () => number
-}
-
 /**
  * Who is still there, from the hub's list of users. A user counts as gone only if neither the list nor the hub, asked for
  * this very name, knows it: while the list is read page by page, users who come and go move others from page to page.
@@ -28,7 +23,7 @@ export function createHubUsers(
   { apiToken: token, usersSeconds }: JupyterhubSettings,
   ask: AskHub,
   logger: Logger,
-  { now = () => performance.now() }: Options = {},
+  now = () => performance.now(),
 ): (name: string, options?: { fresh?: boolean }) => Promise<boolean> {
   const absent = new Recent<true>({ seconds: usersSeconds, maxEntries: MAX_ABSENT, now })
   let list: { names: Promise<Set<string>>; until: number } | undefined

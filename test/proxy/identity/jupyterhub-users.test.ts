@@ -41,9 +41,8 @@ function usersOf(hub: { ask: AskHub }, given: object = {}) {
   const log = keptLog()
   const clock = { milliseconds: 0 }
   const settings = { apiUrl: 'http://hub:8081/hub/api', apiToken: 'own-token-0123456789', ...given }
-  const knows = createHubUsers(checkSettings(JupyterhubSettings, settings), hub.ask, log.logger, {
-    now: () => clock.milliseconds,
-  })
+  const checked = checkSettings(JupyterhubSettings, settings)
+  const knows = createHubUsers(checked, hub.ask, log.logger, () => clock.milliseconds)
   return { knows, log, clock }
 }
 
