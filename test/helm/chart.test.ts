@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KubernetesObject, V1PodSpec } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
+import { parseAllDocuments } from 'yaml'
 import { HELM_MAJORS } from '../cluster/tools/helm.ts'
 import { CHART, renderChart } from '../support/chart.ts'
 import { clusterMissing, startCluster } from './cluster.ts'
@@ -96,6 +97,32 @@ t.test('the packed chart has all that the folder has', { skip }, async (t) => {
   const [archive] = /\/\S+\.tgz/.exec(said)!
   const render = (chart: string) => helm.run(['template', 'rexec', chart], RELEASES.everything)
   t.equal(await render(archive), await render(CHART))
+})
+
+t.test('another chart may depend on it', { skip }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'rexec-chart-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const dependency = {
+    name: 'rexec',
+    version: '>=0.0.0-0',
+    repository: `file://${CHART}`,
+    condition: 'rexec.enabled',
+  }
+  const parent = { apiVersion: 'v2', name: 'site', version: '1.0.0', dependencies: [dependency] }
+  await writeFile(join(folder, 'Chart.yaml'), JSON.stringify(parent))
+  const helm = await openHelm(t, 3)
+  await helm.run(['dependency', 'update', folder])
+  const render = (rexec: object) =>
+    helm.run(['template', 'rexec', folder], {
+      global: { site: 'here' },
+      rexec: { ...RELEASES.everything, ...rexec },
+    })
+  const idsIn = (text: string) => parseAllDocuments(text).flatMap((document) => idOf(document.toJS() ?? {}))
+  t.same(
+    idsIn(await render({ enabled: true })).sort(),
+    idsIn(await helm.run(['template', 'rexec', CHART], RELEASES.everything)).sort(),
+  )
+  t.same(idsIn(await render({ enabled: false })), [])
 })
 
 /** Those of the release, with existing secrets. */
