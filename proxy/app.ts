@@ -88,7 +88,7 @@ export async function buildApp(parts: Parts): Promise<App> {
     logins: oauth && createLogins(oauth, signer, settings),
   }
 
-  connections.watch(app)
+  connections.watch(app, parts.closing)
   app.addHook('preClose', async () => closing.abort())
   addProblems(app, refused)
   addMetrics(app, registry)

@@ -58,7 +58,8 @@ export class Connections {
     this.#refused = refused
   }
 
-  watch(app: FastifyInstance): void {
+  /** @param closing the service ends soon */
+  watch(app: FastifyInstance, closing: AbortSignal | undefined): void {
     app.server.on('connection', (socket) => {
       this.#silent.add(socket)
       socket.once('close', () => this.#silent.delete(socket))
@@ -66,6 +67,10 @@ export class Connections {
     app.server.on('request', ({ socket }, response) => {
       this.#silent.delete(socket)
       this.#answers.set(socket, response)
+    })
+    // A proxy that keeps its connections would send the next request on one just while it is closed.
+    app.addHook('onSend', async (_request, reply) => {
+      if (closing?.aborted) reply.header('connection', 'close')
     })
     // Above limits.connections: nothing was read of it.
     app.server.on('drop', () => this.#refused('too_many_requests'))

@@ -127,6 +127,7 @@ t.test('SIGTERM: it says that it closes, and serves on for shutdownDelaySeconds'
   t.same(await ready.json(), { status: 'closing', checks: {} })
   t.equal(health.status, 200)
   t.match(await user.json(), { name: 'alice' })
+  t.equal(user.headers.get('connection'), 'close', 'whoever keeps connections looks for another proxy')
   const [code] = await ended
   t.equal(code, 0)
 })
