@@ -10,9 +10,15 @@ const HEADERS = {
 }
 
 /**
- * For pages of our own. Users' servers may be on the same host, so neither a frame nor the window that opened this one
- * may look into it: noopener-allow-popups cuts it off from openers of the same origin too.
+ * For pages. Users' servers may be on the same host, so neither a frame nor the window that opened this one may look into
+ * it: noopener-allow-popups cuts it off from openers of the same origin too.
  */
+export const OWN_WINDOW = {
+  'x-frame-options': 'DENY',
+  'cross-origin-opener-policy': 'noopener-allow-popups',
+}
+
+/** For pages of our own. */
 export const PAGE_HEADERS = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy': [
@@ -27,8 +33,7 @@ export const PAGE_HEADERS = {
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",
   ].join('; '),
-  'x-frame-options': 'DENY',
-  'cross-origin-opener-policy': 'noopener-allow-popups',
+  ...OWN_WINDOW,
 }
 
 export function addHeaders(app: FastifyInstance): void {

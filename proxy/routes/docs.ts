@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { version } from '../../common/version.ts'
 import type { App } from '../app.ts'
+import { OWN_WINDOW } from '../plugins/headers.ts'
 
 const DESCRIPTION = `Runs Python functions of JupyterHub users in servers of their own.
 Show your token in the header \`Authorization: Bearer TOKEN\`.`
@@ -16,7 +17,7 @@ const POLICY = {
   'connect-src': "'self'",
   'base-uri': "'none'",
   'form-action': "'none'",
-  'frame-ancestors': "'self'",
+  'frame-ancestors': "'none'",
 }
 
 /**
@@ -49,6 +50,13 @@ export async function addDocs(app: App, prefix: string): Promise<void> {
   await app.register(swaggerUi, {
     routePrefix: `${prefix}/docs`,
     staticCSP: POLICY,
+    // People type their tokens into it.
+    uiHooks: {
+      onRequest(_request, reply, done) {
+        reply.headers(OWN_WINDOW)
+        done()
+      },
+    },
     uiConfig: { tryItOutEnabled: true, persistAuthorization: false },
   })
   app.get(`${prefix}/openapi.json`, { schema: { hide: true } }, () => app.swagger())

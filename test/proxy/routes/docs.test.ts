@@ -31,6 +31,7 @@ t.test('the OpenAPI document is valid and lists every route', async (t) => {
       'GET /',
       'GET /healthz',
       'GET /readyz',
+      'GET /.well-known/jwks.json',
       'GET /api/v1/user',
       'GET /api/v1/profiles',
       'GET /api/v1/broker',
@@ -62,6 +63,8 @@ t.test('Swagger UI loads all of its files from below the prefix, through whateve
     t.match(answer.headers.get('content-type'), /^text\/html/)
     const policy = answer.headers.get('content-security-policy')!
     t.match(policy, "default-src 'none'; script-src 'self';")
+    t.match(policy, "frame-ancestors 'none'")
+    t.equal(answer.headers.get('cross-origin-opener-policy'), 'noopener-allow-popups')
     t.notMatch(policy, /upgrade-insecure|https?:/)
     const html = await answer.text()
     t.notMatch(html, /(src|href)="(https?:)?\/\//, 'nothing from elsewhere')
