@@ -1,4 +1,4 @@
-import got from 'got'
+import { ask, type Question } from '../common/ask.ts'
 
 /** Bytes of an answer; a user's servers with their messages are far below it. */
 const MAX_ANSWER = 4 * 1024 * 1024
@@ -18,7 +18,7 @@ export interface ProxyAnswer {
   body: unknown
 }
 
-/** Asks the proxy. A redirect is an answer like any other: the credential goes nowhere else. */
+/** Asks the proxy. */
 export class ProxyClient {
   readonly url: string
   readonly #credential: string
@@ -48,37 +48,17 @@ export class ProxyClient {
     return answer
   }
 
-  async #ask(path: string, question: object): Promise<ProxyAnswer> {
+  async #ask(path: string, { headers, ...question }: Question): Promise<ProxyAnswer> {
+    const limits = { milliseconds: this.#timeout, bytes: MAX_ANSWER }
     try {
-      const answer = await this.#read(path, question)
-      this.lately = answer.status < 500 ? 'ok' : 'unavailable'
-      return answer
+      const own = { ...question, headers: { ...headers, 'user-agent': 'rexec-broker' } }
+      const { status, text } = await ask(this.url + path, own, limits)
+      this.lately = status < 500 ? 'ok' : 'unavailable'
+      return { status, body: parse(text) }
     } catch (error) {
       this.lately = 'unavailable'
-      // Only the code: the error itself holds the request with credential and token.
-      throw new Error(`no answer: ${(error as { code?: string }).code ?? 'it is too long'}`)
+      throw error
     }
-  }
-
-  async #read(path: string, question: object): Promise<ProxyAnswer> {
-    const stream = got
-      .extend({ headers: { 'user-agent': 'rexec-broker', accept: 'application/json' } })
-      .stream(this.url + path, {
-        ...question,
-        timeout: { request: this.#timeout },
-        retry: { limit: 0 },
-        followRedirect: false,
-        throwHttpErrors: false,
-        decompress: false,
-      })
-    const chunks: Buffer[] = []
-    let size = 0
-    for await (const chunk of stream) {
-      size += chunk.length
-      if (size > MAX_ANSWER) throw new RangeError()
-      chunks.push(chunk)
-    }
-    return { status: stream.response!.statusCode, body: parse(Buffer.concat(chunks).toString()) }
   }
 }
 

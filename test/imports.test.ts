@@ -24,7 +24,7 @@ const DOORS: Record<string, string[]> = {
   '@kubernetes/client-node': ['proxy/cluster/'],
   ajv: ['common/settings.ts'],
   fastify: ['proxy/app.ts', 'proxy/external-url.ts', 'proxy/plugins/', 'proxy/routes/', 'proxy/session/'],
-  got: ['proxy/identity/', 'broker/proxy-client.ts'],
+  got: ['common/ask.ts'],
   jose: ['common/keys.ts', 'common/seal.ts', 'common/tokens.ts'],
   pino: ['common/logger.ts'],
   'prom-client': ['common/metrics.ts'],

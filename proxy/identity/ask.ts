@@ -1,50 +1,34 @@
-import got from 'got'
-import { RexecError } from '../../common/errors.ts'
+import { type Answer, ask, type Question } from '../../common/ask.ts'
 import { unavailable } from './authenticator.ts'
 
-export interface Question {
-  method: 'GET' | 'POST'
-  headers?: Record<string, string>
-  json?: unknown
-  form?: Record<string, string>
-}
-
-export interface AskLimits {
+export interface ServiceLimits {
   timeoutMilliseconds: number
   maxAnswerBytes: number
 }
 
-export interface Answer {
-  status: number
-  text: string
+/** Asks an identity service once. @throws identity_unavailable when there is no answer within the limits */
+export async function askService(
+  url: string,
+  question: Question,
+  { timeoutMilliseconds, maxAnswerBytes }: ServiceLimits,
+): Promise<Answer> {
+  try {
+    return await ask(url, question, { milliseconds: timeoutMilliseconds, bytes: maxAnswerBytes })
+  } catch (error) {
+    throw unavailable((error as Error).message)
+  }
 }
 
-/**
- * Asks an identity service once. A redirect is an answer like any other: the token goes nowhere but to `url`.
- * @throws identity_unavailable when there is no answer in time, or a longer one than is read
- */
-export async function ask(url: string, question: Question, limits: AskLimits): Promise<Answer> {
-  const stream = got.stream(url, {
-    ...question,
-    headers: { accept: 'application/json', 'user-agent': 'rexec', ...question.headers },
-    timeout: { request: limits.timeoutMilliseconds },
-    retry: { limit: 0 },
-    followRedirect: false,
-    throwHttpErrors: false,
-    decompress: false,
-  })
-  const chunks: Buffer[] = []
-  let size = 0
+/** The JSON object of an answer. @throws identity_unavailable when it is none, as from something else than was meant */
+export function objectOf({ text }: Answer): Record<string, unknown> {
+  let value: unknown
   try {
-    for await (const chunk of stream) {
-      size += chunk.length
-      if (size > limits.maxAnswerBytes) throw unavailable('the answer is longer than maxAnswerBytes')
-      chunks.push(chunk)
-    }
-  } catch (error) {
-    if (error instanceof RexecError) throw error
-    // Only the code: the error itself holds the request with its token.
-    throw unavailable(`no answer: ${(error as { code?: string }).code}`)
+    value = JSON.parse(text)
+  } catch {
+    throw unavailable('the answer is not JSON')
   }
-  return { status: stream.response!.statusCode, text: Buffer.concat(chunks).toString() }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw unavailable('the answer is no object')
+  }
+  return value as Record<string, unknown>
 }

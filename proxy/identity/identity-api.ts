@@ -1,7 +1,8 @@
+import type { Answer, Question } from '../../common/ask.ts'
 import type { Logger } from '../../common/logger.ts'
 import { SettingsError } from '../../common/settings.ts'
 import type { User } from '../pipeline.ts'
-import { type Answer, ask, type Question } from './ask.ts'
+import { askService, objectOf } from './ask.ts'
 import { type Authenticator, isUserName, unavailable } from './authenticator.ts'
 import type { IdentityApiSettings } from './settings.ts'
 
@@ -27,16 +28,17 @@ export function createIdentityApi(settings: IdentityApiSettings, logger: Logger)
   let method: Method | undefined = settings.method === 'auto' ? undefined : settings.method
 
   async function show(token: string, method: Method): Promise<Outcome> {
-    const { status, text } = await ask(url, QUESTIONS[method](token), settings)
+    const answer = await askService(url, QUESTIONS[method](token), settings)
+    const { status } = answer
     if (REFUSED.includes(status)) return 'refused'
     // Such as 405 or 422: the service may take the other method.
     if (status >= 300 && status < 500) return 'unsupported'
     if (status !== 200) throw unavailable(`status ${status}`)
-    return read(text)
+    return read(answer)
   }
 
-  function read(text: string): User | 'refused' {
-    const claims = parseObject(text)
+  function read(answer: Answer): User | 'refused' {
+    const claims = objectOf(answer)
     // "error" is how the Rexec identity service refuses with status 200, "active" how RFC 7662 does.
     if (Object.hasOwn(claims, 'error') || claims.active === false) return 'refused'
     const name = Object.hasOwn(claims, nameClaim) ? claims[nameClaim] : undefined
@@ -67,7 +69,7 @@ export function createIdentityApi(settings: IdentityApiSettings, logger: Logger)
       return undefined
     },
     async check() {
-      const { status }: Answer = await ask(url, { method: 'GET' }, settings)
+      const { status } = await askService(url, { method: 'GET' }, settings)
       if (status >= 500 || (status >= 300 && status < 400)) throw unavailable(`status ${status}`)
     },
   }
@@ -85,18 +87,6 @@ function checkUrl({ url, allowHttp }: IdentityApiSettings): void {
       'identity.identityApi.url: must be https (or set identity.identityApi.allowHttp)',
     ])
   }
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw unavailable('the answer is not JSON')
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw unavailable('the answer is no object')
-  return value as Record<string, unknown>
 }
 
 /** Groups are texts or objects; a group without path and name cannot be meant by any rule. */

@@ -1,5 +1,4 @@
-import { type Answer, ask } from './ask.ts'
-import { unavailable } from './authenticator.ts'
+import { askService, objectOf } from './ask.ts'
 import type { JupyterhubSettings } from './settings.ts'
 
 export interface HubAnswer {
@@ -17,25 +16,12 @@ export function createAskHub(settings: JupyterhubSettings): AskHub {
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(accept !== undefined && { accept }),
     }
-    const { status, text }: Answer = await ask(settings.apiUrl + path, { method: 'GET', headers }, settings)
-    return { status, object: () => parseObject(text) }
+    const answer = await askService(settings.apiUrl + path, { method: 'GET', headers }, settings)
+    return { status: answer.status, object: () => objectOf(answer) }
   }
 }
 
 /** The texts of a list; empty for anything else. */
 export function textsOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw unavailable('the answer is not JSON')
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw unavailable('the answer is no object')
-  }
-  return value as Record<string, unknown>
 }

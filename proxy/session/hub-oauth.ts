@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { Answer } from '../../common/ask.ts'
 import { RexecError } from '../../common/errors.ts'
-import { ask } from '../identity/ask.ts'
+import { askService, objectOf } from '../identity/ask.ts'
 import { unavailable } from '../identity/authenticator.ts'
 import type { JupyterhubSettings } from '../identity/settings.ts'
 
@@ -46,28 +47,19 @@ export function createHubOauth(
         code,
         code_verifier: verifier,
       }
-      const { status, text } = await ask(`${apiUrl}/oauth2/token`, { method: 'POST', form }, settings)
+      const answer = await askService(`${apiUrl}/oauth2/token`, { method: 'POST', form }, settings)
+      const { status } = answer
       if (status >= 500 || (status >= 300 && status < 400)) throw unavailable(`status ${status}`)
       if (status !== 200) throw new RexecError('login_failed', 'The hub did not accept its own answer.')
-      return readToken(text)
+      return readToken(answer)
     },
 
     logoutUrl: `${hub}logout`,
   }
 }
 
-function readToken(text: string): { token: string; seconds: number | undefined } {
-  const answer = parse(text)
-  const token = answer?.access_token
+function readToken(answer: Answer): { token: string; seconds: number | undefined } {
+  const { access_token: token, expires_in: seconds } = objectOf(answer)
   if (typeof token !== 'string' || token === '') throw unavailable('the hub has given no token')
-  const seconds = answer?.expires_in
   return { token, seconds: Number.isInteger(seconds) ? (seconds as number) : undefined }
-}
-
-function parse(text: string): Record<string, unknown> | undefined {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
