@@ -12,22 +12,29 @@ const Readiness = Type.Object({
   checks: Type.Record(Type.String(), Type.String(), { description: '"ok", or the code of what is wrong.' }),
 })
 
+/** As the API server of Kubernetes takes it: a check that is shown and does not count. */
+const ReadyQuery = Type.Object(
+  {
+    exclude: Type.Optional(
+      Type.Enum(['identity', 'cluster'], { description: 'A check that does not count.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
 /** GET /healthz: the process answers. GET /readyz: users can be told apart and servers can be started, and go on so. */
 export function addHealth(app: App, { identities, cluster, settings, closing }: Service): void {
   const { readySeconds } = settings.limits
   const checks = { identity: () => identities.check(), cluster: () => cluster.check() }
 
-  async function readiness(): Promise<State> {
-    const results = await Promise.all(
-      Object.entries(checks).map(
-        async ([name, check]) => [name, await outcome(check, readySeconds)] as const,
-      ),
+  async function outcomes(): Promise<State['checks']> {
+    const results = Object.entries(checks).map(
+      async ([name, check]) => [name, await outcome(check, readySeconds)] as const,
     )
-    const ready = results.every(([, result]) => result === 'ok')
-    return { status: ready ? 'ready' : 'not ready', checks: Object.fromEntries(results) }
+    return Object.fromEntries(await Promise.all(results))
   }
   /** Nobody proves who they are here, so many askers share one check. */
-  let running: ReturnType<typeof readiness> | undefined
+  let running: ReturnType<typeof outcomes> | undefined
 
   const open = { tags: ['service'], security: [] }
   app.get(
@@ -39,14 +46,22 @@ export function addHealth(app: App, { identities, cluster, settings, closing }: 
   )
   app.get(
     '/readyz',
-    { schema: { ...open, summary: 'Can it work?', response: answers({ 200: Readiness, 503: Readiness }) } },
-    async (_request, reply) => {
+    {
+      schema: {
+        ...open,
+        summary: 'Can it work?',
+        querystring: ReadyQuery,
+        response: answers({ 200: Readiness, 503: Readiness }),
+      },
+    },
+    async ({ query: { exclude } }, reply) => {
       if (closing?.aborted) return reply.code(503).send({ status: 'closing', checks: {} })
-      running ??= readiness().finally(() => {
+      running ??= outcomes().finally(() => {
         running = undefined
       })
-      const state = await running
-      return reply.code(state.status === 'ready' ? 200 : 503).send(state)
+      const checks = await running
+      const ready = Object.entries(checks).every(([name, result]) => result === 'ok' || name === exclude)
+      return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks })
     },
   )
 }

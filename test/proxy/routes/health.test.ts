@@ -26,6 +26,24 @@ t.test('readyz tells the truth, and names what fails', async (t) => {
   t.equal((await fetch('/readyz')).status, 200, 'it recovers')
 })
 
+t.test('a check that is excluded is shown and does not count', async (t) => {
+  const identities = {
+    authenticate: () => Promise.reject(new RexecError('identity_unavailable')),
+    check: () => Promise.reject(new RexecError('identity_unavailable')),
+  }
+  const { fetch, cluster } = await startApp(t, { identities })
+  const answer = await fetch('/readyz?exclude=identity', { token: null })
+  t.equal(answer.status, 200)
+  t.same(await answer.json(), {
+    status: 'ready',
+    checks: { identity: 'identity_unavailable', cluster: 'ok' },
+  })
+  t.equal((await fetch('/readyz', { token: null })).status, 503)
+  cluster.failure = new RexecError('cluster_unavailable')
+  t.equal((await fetch('/readyz?exclude=identity', { token: null })).status, 503, 'the others count')
+  t.equal((await fetch('/readyz?exclude=everything', { token: null })).status, 400)
+})
+
 t.test('a check that hangs has failed, and many askers share one', async (t) => {
   let checks = 0
   const identities = {
