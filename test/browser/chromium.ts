@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
+import { temporaryFolder } from '../support/local-cluster.ts'
 
 const ARGS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
@@ -33,7 +34,13 @@ export async function chromiumMissing(): Promise<string | undefined> {
 
 /** A real browser without a window; ended after the test. */
 export async function startChromium(t: Test): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: (await findChromium())!, args: ARGS })
+  const folder = await temporaryFolder(t)
+  const browser = await chromium.launch({
+    executablePath: (await findChromium())!,
+    args: ARGS,
+    // Else it makes folders at home, beside its profile.
+    env: { ...process.env, XDG_CONFIG_HOME: folder, XDG_CACHE_HOME: folder },
+  })
   t.teardown(() => browser.close())
   return browser
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { createSeal } from '../../../common/seal.ts'
 import { FakeBrowser, NAVIGATION, SCRIPT } from '../../support/fake-browser.ts'
 import { LOGIN, logIn } from '../../support/session.ts'
 import { ALICE, startApp } from '../../support/test-app.ts'
@@ -149,6 +150,29 @@ t.test('an answer to a login that this browser has not begun is refused', async 
   alice.toss(cookie.name, cookie.value, '/services/rexec/oauth_callback')
   t.equal((await alice.visit(callback(`code=his&state=${hers.state}`))).status, 400, "another login's cookie")
   t.same(asked, [], 'no code was shown to the hub')
+})
+
+t.test('a login and a session last as long as is set', async (t) => {
+  const { settings } = await fakeTokens(t, 200, good)
+  const session = { seconds: 300, loginSeconds: 60 }
+  const app = await startApp(t, { settings: { ...settings, session } })
+  const browser = new FakeBrowser()
+  const { state } = await begin(browser, app.url)
+  t.match(browser.cookies[0]!.attributes, 'Max-Age=60;')
+  await browser.visit(`${app.url}/oauth_callback?code=x&state=${state}`, { redirects: 0 })
+  t.match(browser.cookie('rexec-session')!.attributes, 'Max-Age=300;')
+
+  const seal = createSeal(app.signer.deriveKey('login'), 'login')
+  const late = { state: 'x'.repeat(43), verifier: 'y'.repeat(43), next: '/services/rexec/' }
+  const finish = async (seconds: number) => {
+    const cookie = await seal.close(late, seconds)
+    browser.toss('rexec-login-xxxxxxxx', cookie, '/services/rexec/oauth_callback')
+    return browser.visit(`${app.url}/oauth_callback?code=x&state=${late.state}`, { redirects: 0 })
+  }
+  t.equal((await finish(1)).status, 302)
+  const answer = await finish(-1)
+  t.equal(answer.status, 400, 'also when the browser has kept its cookie for longer')
+  t.match(answer.body, 'or too long ago')
 })
 
 t.test('tabs that a browser opens again at once all log in', async (t) => {
