@@ -120,9 +120,7 @@ class Api {
   }
 
   async delete(path: string, signal: AbortSignal): Promise<void> {
-    const headers = { authorization: `Bearer ${this.#token}` }
-    const { status } = await fetch(this.#url + path, { method: 'DELETE', headers, signal })
-    if (status !== 204) throw new Problem(`The server could not be stopped (status ${status}).`)
+    read(await ask(this.#url + path, { method: 'DELETE', token: this.#token, signal }))
   }
 }
 

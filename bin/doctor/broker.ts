@@ -8,7 +8,7 @@ import { type Check, type Finding, fail, ok, warn } from './check.ts'
 import { clockOf } from './clock.ts'
 import { ask, below } from './http.ts'
 import { probeCall } from './probe-call.ts'
-import { isLoopback, reachBroker } from './reach.ts'
+import { isForItself, reachBroker } from './reach.ts'
 
 const group = 'broker'
 
@@ -150,7 +150,7 @@ export function besideBroker(settings: BrokerSettings): Check[] {
       name: 'listens-for-others',
       run: async () =>
         [clients, servers].flatMap(({ host, port }) =>
-          isLoopback(hereOf(host)) && host !== '0.0.0.0' && host !== '::'
+          isForItself(host)
             ? warn(
                 `port ${port} is for this machine or pod alone (${host})`,
                 'In a cluster set host: 0.0.0.0 (or "::").',

@@ -9,13 +9,20 @@ export interface Answer {
   headers: Headers
 }
 
+interface Asked {
+  /** Without it: GET, or POST with a body. */
+  method?: 'DELETE'
+  token?: string
+  signal: AbortSignal
+  json?: unknown
+  form?: string
+}
+
 /** One request. A redirect is an answer like any other: no token follows it. @throws what fetch() throws */
-export async function ask(
-  url: string,
-  { token, signal, json, form }: { token?: string; signal: AbortSignal; json?: unknown; form?: string },
-): Promise<Answer> {
+export async function ask(url: string, { method, token, signal, json, form }: Asked): Promise<Answer> {
   const body = form ?? (json === undefined ? undefined : JSON.stringify(json))
   const response = await fetch(url, {
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
     redirect: 'manual',
     signal,
     headers: {
@@ -26,7 +33,7 @@ export async function ask(
         'content-type': form === undefined ? 'application/json' : 'application/x-www-form-urlencoded',
       }),
     },
-    ...(body !== undefined && { method: 'POST', body }),
+    ...(body !== undefined && { body }),
   })
   const chunks: Uint8Array[] = []
   let size = 0

@@ -16,6 +16,11 @@ export function isLoopback(host: string): boolean {
   return /^(localhost|.*\.localhost|127(\.[0-9]+){3}|::1|0\.0\.0\.0|::)$/i.test(host)
 }
 
+/** Whether nobody but this machine or pod reaches what listens there. */
+export function isForItself(host: string): boolean {
+  return isLoopback(host) && host !== '0.0.0.0' && host !== '::'
+}
+
 /** From here to a broker's port: the name, the connection, the greeting. The first that fails is told. */
 export async function reachBroker(address: string, whose: string, signal: AbortSignal): Promise<Finding> {
   const { host, port } = parseAddress(address)

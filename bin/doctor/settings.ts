@@ -7,7 +7,7 @@ import { createSecurityModel } from '../../proxy/security-model/approve.ts'
 import type { ProxySettings } from '../../proxy/settings.ts'
 import { type Check, type Finding, fail, ok, warn } from './check.ts'
 import type { ProxyFiles } from './files.ts'
-import { isLoopback, parseAddress } from './reach.ts'
+import { isForItself, isLoopback, parseAddress } from './reach.ts'
 
 /** Whether the proxy would take its settings, and whether they fit together. */
 export function settingsChecks({ file, problems, settings }: ProxyFiles): Check[] {
@@ -66,7 +66,7 @@ const RULES: Rule[] = [
     )
   },
   function listensForOthers({ cluster, host }) {
-    if (cluster.kind !== 'kubernetes' || !isLoopback(host) || host === '0.0.0.0' || host === '::') return
+    if (cluster.kind !== 'kubernetes' || !isForItself(host)) return
     return warn(
       `host ${host}: only this machine or pod reaches the service`,
       'In a cluster set host: 0.0.0.0 (or "::").',

@@ -31,37 +31,30 @@ ${
     # When the hub starts, it waits for its services. Private addresses it may reach, but network plugins such as Cilium do
     # not count pods as addresses.
     egress:
-      - to:
-          - namespaceSelector:
-              matchLabels: { kubernetes.io/metadata.name: ${namespace} }
-            podSelector:
-              matchLabels: { app.kubernetes.io/name: rexec, app.kubernetes.io/component: proxy }
-        ports: [{ port: 10101, protocol: TCP }]
-
+${egressTo(namespace, 'proxy', 10101, '      ')}
 proxy:
   chp:
     networkPolicy:
       egress:
-        - to:
-            - namespaceSelector:
-                matchLabels: { kubernetes.io/metadata.name: ${namespace} }
-              podSelector:
-                matchLabels: { app.kubernetes.io/name: rexec, app.kubernetes.io/component: proxy }
-          ports: [{ port: 10101, protocol: TCP }]
-
+${egressTo(namespace, 'proxy', 10101, '        ')}
 singleuser:
   extraEnv:
     REXEC_URL: ${y(notebookUrl)}
   networkPolicy:
     # Notebooks may not reach private addresses; the broker has one.
     egress:
-      - to:
-          - namespaceSelector:
-              matchLabels: { kubernetes.io/metadata.name: ${namespace} }
-            podSelector:
-              matchLabels: { app.kubernetes.io/name: rexec, app.kubernetes.io/component: broker }
-        ports: [{ port: 5559, protocol: TCP }]
-`
+${egressTo(namespace, 'broker', 5559, '      ')}`
+}
+
+/** A rule for pods of rexec, at the port of the pods themselves. */
+function egressTo(namespace: string, component: 'proxy' | 'broker', port: number, indent: string): string {
+  return `- to:
+    - namespaceSelector:
+        matchLabels: { kubernetes.io/metadata.name: ${namespace} }
+      podSelector:
+        matchLabels: { app.kubernetes.io/name: rexec, app.kubernetes.io/component: ${component} }
+  ports: [{ port: ${port}, protocol: TCP }]
+`.replaceAll(/^(?=.)/gm, indent)
 }
 
 /** The token alone, for a hub that does not share its Secret: to be kept as a secret is. */
