@@ -11,15 +11,18 @@ const HEADERS = {
 
 /**
  * For pages. Users' servers may be on the same host, so neither a frame nor the window that opened this one may look into
- * it: noopener-allow-popups cuts it off from openers of the same origin too.
+ * it: noopener-allow-popups cuts it off from openers of the same origin too. Firefox does not know it, and would then cut
+ * off nobody; same-origin keeps out those who cannot say the same of themselves.
  */
-export const OWN_WINDOW = {
-  'x-frame-options': 'DENY',
-  'cross-origin-opener-policy': 'noopener-allow-popups',
+export function ownWindow({ headers }: FastifyRequest) {
+  const isFirefox = /\bFirefox\//.test(headers['user-agent'] ?? '')
+  return {
+    'x-frame-options': 'DENY',
+    'cross-origin-opener-policy': isFirefox ? 'same-origin' : 'noopener-allow-popups',
+  }
 }
 
-/** For pages of our own. */
-export const PAGE_HEADERS = {
+const PAGE_HEADERS = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy': [
     "default-src 'none'",
@@ -33,7 +36,11 @@ export const PAGE_HEADERS = {
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",
   ].join('; '),
-  ...OWN_WINDOW,
+}
+
+/** For pages of our own. */
+export function pageHeaders(request: FastifyRequest) {
+  return { ...PAGE_HEADERS, ...ownWindow(request) }
 }
 
 export function addHeaders(app: FastifyInstance): void {

@@ -3,7 +3,7 @@ import { type ErrorCode, errorTable, RexecError } from '../../common/errors.ts'
 import { Counter, type Registry } from '../../common/metrics.ts'
 import { messagePage } from '../page/message.ts'
 import { wantsPage } from '../session/browser.ts'
-import { PAGE_HEADERS } from './headers.ts'
+import { pageHeaders } from './headers.ts'
 import { explain } from './validation.ts'
 
 declare module 'fastify' {
@@ -69,7 +69,7 @@ export function sendProblem(error: RexecError, request: FastifyRequest, reply: F
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="rexec"')
   const problem = problemOf(error, request.id)
   if (request.routeOptions.config.forPeople && wantsPage(request)) {
-    return reply.code(status).headers(PAGE_HEADERS).send(pageOf(problem))
+    return reply.code(status).headers(pageHeaders(request)).send(pageOf(problem))
   }
   return reply.code(status).type('application/problem+json').send(problem)
 }

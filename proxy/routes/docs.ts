@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { version } from '../../common/version.ts'
 import type { App } from '../app.ts'
-import { OWN_WINDOW } from '../plugins/headers.ts'
+import { ownWindow } from '../plugins/headers.ts'
 
 const DESCRIPTION = `Runs Python functions of JupyterHub users in servers of their own.
 Show your token in the header \`Authorization: Bearer TOKEN\`.`
@@ -52,8 +52,8 @@ export async function addDocs(app: App, prefix: string): Promise<void> {
     staticCSP: POLICY,
     // People type their tokens into it.
     uiHooks: {
-      onRequest(_request, reply, done) {
-        reply.headers(OWN_WINDOW)
+      onRequest(request, reply, done) {
+        reply.headers(ownWindow(request))
         done()
       },
     },

@@ -6,7 +6,7 @@ import { RexecError } from '../../common/errors.ts'
 import type { App } from '../app.ts'
 import { externalUrl } from '../external-url.ts'
 import { messagePage } from '../page/message.ts'
-import { PAGE_HEADERS } from '../plugins/headers.ts'
+import { pageHeaders } from '../plugins/headers.ts'
 import type { Service } from '../service.ts'
 import { isOwnWindow } from '../session/browser.ts'
 import { hubCookieOf, type Session } from '../session/session.ts'
@@ -56,12 +56,12 @@ export async function addPage(app: App, service: Service): Promise<ShowPage> {
           'another page. If it does not open, remove the data of this site in your browser.',
       )
     }
-    if (!logins) return reply.headers(PAGE_HEADERS).send(withoutLogin(externalUrl(request, settings)))
+    if (!logins) return reply.headers(pageHeaders(request)).send(withoutLogin(externalUrl(request, settings)))
     const session = await sessions.read(request)
     if (!session || !(await isAlive(session, request, service))) {
       return reply.redirect(await logins.begin(request, reply, `${settings.prefix}/`))
     }
-    return reply.headers(PAGE_HEADERS).send(html.replace(XSRF, sessions.xsrfToken(session)))
+    return reply.headers(pageHeaders(request)).send(html.replace(XSRF, sessions.xsrfToken(session)))
   }
 }
 

@@ -153,7 +153,11 @@ t.test('a hostile page of the same origin, with the cookies of who reads it', { 
     'the cookie is sent',
   )
 
-  for (const helps of [{}, { 'cross-origin-opener-policy': 'same-origin' }] as Record<string, string>[]) {
+  for (const helps of [
+    {},
+    { 'cross-origin-opener-policy': 'same-origin' },
+    { 'cross-origin-opener-policy': 'noopener-allow-popups' },
+  ] as Record<string, string>[]) {
     hostile.helps = helps
     await t.test(`what it can read, with ${JSON.stringify(helps)}`, async (t) => {
       for (const [what, attempt] of Object.entries(ATTEMPTS)) {

@@ -26,6 +26,26 @@ t.test('a browser gets the page, a program the index', async (t) => {
   }
 })
 
+t.test(
+  'a browser that does not know the best of cutting off other windows is told the second best',
+  async (t) => {
+    const app = await startApp(t, { settings: LOGIN })
+    const { browser } = await logIn(app)
+    for (const [agent, policy] of [
+      ['Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0', 'same-origin'],
+      [
+        'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/143.0.0.0 Safari/537.36',
+        'noopener-allow-popups',
+      ],
+    ] as const) {
+      const { headers } = await browser.visit(`${app.url}/`, {
+        headers: { ...NAVIGATION, 'user-agent': agent },
+      })
+      t.equal(headers['cross-origin-opener-policy'], policy)
+    }
+  },
+)
+
 t.test('the page has an address with a slash, since its links begin there', async (t) => {
   const { url } = await startApp(t, { settings: LOGIN })
   const answer = await new FakeBrowser().visit(url, { redirects: 0 })
