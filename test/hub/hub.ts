@@ -110,7 +110,9 @@ export async function startHub(t: Test, options: HubOptions = {}): Promise<Hub> 
   const configFile = join(folder, 'jupyterhub_config.py')
   await writeFile(configFile, `load_subconfig(${JSON.stringify(base)})\n${config}\n`)
 
-  const env = { ...process.env, REXEC_TEST_HUB: join(folder, 'given.json'), ...options.env }
+  // With it tap looks into Node programs, which configurable-http-proxy does not bear.
+  const { NODE_OPTIONS: _, ...own } = process.env
+  const env = { ...own, REXEC_TEST_HUB: join(folder, 'given.json'), ...options.env }
   const proxy = new Program('KILL', folder, { ...env, CONFIGPROXY_AUTH_TOKEN: proxyToken })
   const hub = new Program('TERM', folder, env)
 
