@@ -4,6 +4,8 @@ import { showServers } from './servers.js'
 import { showSnippet } from './snippet.js'
 import { offerStart } from './start.js'
 
+// The pass is good for one visit: an address that is kept or sent on should not have it.
+history.replaceState(null, '', location.pathname)
 const problem = find('problem', HTMLElement)
 
 document.addEventListener(LOGGED_OUT, () => {

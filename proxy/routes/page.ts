@@ -23,8 +23,8 @@ const XSRF = '{{xsrf}}'
 /** What index.html loads. */
 const LOADED = /(?:href|src)="page\/([\w-]+\.(?:css|js))"/g
 
-/** Answers GET / for a browser. */
-export type ShowPage = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+/** Answers GET / for a browser; `pass` is what it has got from us for that. */
+export type ShowPage = (request: FastifyRequest, reply: FastifyReply, pass?: string) => Promise<FastifyReply>
 
 /**
  * The page for people, with its styles and scripts, from memory. Its HTML holds what proves a request to come from it. So
@@ -46,7 +46,7 @@ export async function addPage(app: App, service: Service): Promise<ShowPage> {
   )
   const { sessions, logins, settings } = service
 
-  return async (request, reply) => {
+  return async (request, reply, pass = '') => {
     const [path] = request.url.split('?', 1)
     if (!path!.endsWith('/')) return reply.redirect(`${settings.prefix}/`, 308)
     if (!isOwnWindow(request, settings)) {
@@ -60,6 +60,11 @@ export async function addPage(app: App, service: Service): Promise<ShowPage> {
     const session = await sessions.read(request)
     if (!session || !(await isAlive(session, request, service))) {
       return reply.redirect(await logins.begin(request, reply, `${settings.prefix}/`))
+    }
+    // A page that says of its window what we say of ours (headers.ts) would stay in one group with us, and with it the
+    // windows that it has opened. Two answers that say different things cannot both be like it.
+    if (!(await sessions.isPass(session, pass))) {
+      return reply.redirect(`${settings.prefix}/?pass=${await sessions.pass(session)}`)
     }
     return reply.headers(pageHeaders(request)).send(html.replace(XSRF, sessions.xsrfToken(session)))
   }

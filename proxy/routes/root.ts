@@ -11,17 +11,28 @@ const Index = Type.Object({
   links: Type.Record(Type.String(), Type.String(), { description: 'Paths below this address.' }),
 })
 
+const Query = Type.Object(
+  { pass: Type.Optional(Type.String({ maxLength: 1024, description: 'For browsers, which are given it.' })) },
+  { additionalProperties: false },
+)
+
 /** GET / says what is here: to programs as JSON, to people as a page. */
 export function addRoot(app: App, showPage: ShowPage): void {
   app.get(
     '/',
     {
       config: { forPeople: true },
-      schema: { tags: ['service'], security: [], summary: 'What is here', response: answers({ 200: Index }) },
+      schema: {
+        tags: ['service'],
+        security: [],
+        summary: 'What is here',
+        querystring: Query,
+        response: answers({ 200: Index }),
+      },
     },
     async (request, reply) => {
       reply.header('vary', 'Accept, Cookie, Sec-Fetch-Mode, Sec-Fetch-Dest')
-      if (wantsPage(request)) return showPage(request, reply)
+      if (wantsPage(request)) return showPage(request, reply, request.query.pass)
       return {
         service: 'rexec',
         version,

@@ -8,6 +8,8 @@ import { isHttps, isSameOrigin } from './browser.ts'
 import { clearCookie, readCookie, setCookie } from './cookie.ts'
 
 const COOKIE = 'rexec-session'
+/** In this time a browser follows a redirect. */
+const PASS_SECONDS = 10
 /** What only a script of our page can send along. */
 export const XSRF_HEADER = 'x-xsrf-token'
 /** By this cookie the hub knows a login, for all of its services; a logout there ends it. */
@@ -35,6 +37,9 @@ export interface Sessions {
   prove(request: FastifyRequest): Promise<Session | undefined>
   /** What our page must send in XSRF_HEADER; good for this session alone. */
   xsrfToken(session: Session): string
+  /** What shows, for a moment, that we have sent this browser to an address ourselves. */
+  pass(session: Session): Promise<string>
+  isPass(session: Session, pass: string): Promise<boolean>
 }
 
 export function createSessions(
@@ -42,6 +47,7 @@ export function createSessions(
   settings: Pick<ProxySettings, 'session' | 'publicUrl' | 'prefix'>,
 ): Sessions {
   const seal = createSeal<{ id: string; token: string; user: string }>(signer.deriveKey('session'), 'session')
+  const passes = createSeal<{ id: string }>(signer.deriveKey('pass'), 'pass')
   const xsrfKey = signer.deriveKey('xsrf')
   const attributes = (request: FastifyRequest) => ({
     path: `${settings.prefix}/`,
@@ -73,6 +79,8 @@ export function createSessions(
       return session
     },
     xsrfToken,
+    pass: ({ id }) => passes.close({ id }, PASS_SECONDS),
+    isPass: async ({ id }, pass) => (await passes.open(pass))?.id === id,
   }
 }
 

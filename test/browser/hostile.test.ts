@@ -20,7 +20,8 @@ async function startHostile(t: Test, port: number) {
       response.setHeader('content-type', 'text/javascript')
       response.end(WORKER)
     } else {
-      for (const [name, value] of Object.entries(hostile.helps)) response.setHeader(name, value)
+      for (const [name, value] of url!.includes('?plain') ? [] : Object.entries(hostile.helps))
+        response.setHeader(name, value)
       response.setHeader('content-type', 'text/html')
       response.end('<!doctype html><title>hostile</title><body>')
     }
@@ -119,6 +120,14 @@ function opened(expression: string): string {
   })()`
 }
 
+/** Looks into the window that has opened this one, wherever that goes. */
+const WATCH_OPENER = `(() => {
+  window.seen = []
+  setInterval(() => {
+    try { if (opener.location.pathname.startsWith('/services/rexec')) seen.push(opener.document.documentElement.outerHTML) } catch {}
+  }, 10)
+})()`
+
 t.test('a hostile page of the same origin, with the cookies of who reads it', { skip }, async (t) => {
   const [port, hostilePort] = (await freePorts(2, '127.0.0.1')) as [number, number]
   const hub = await startHub(t, {
@@ -167,6 +176,24 @@ t.test('a hostile page of the same origin, with the cookies of who reads it', { 
         for (const other of context.pages()) if (other !== page && other !== evil) await other.close()
       }
     })
+    await t.test(
+      `windows that it has opened, when its own goes to us, with ${JSON.stringify(helps)}`,
+      async (t) => {
+        for (const address of ['/services/bob/', '/services/bob/?plain', 'about:blank']) {
+          await go()
+          const opening = context.waitForEvent('page')
+          await run(`void open('${address}')`)
+          const opened = await opening
+          await opened.waitForLoadState()
+          await opened.evaluate(WATCH_OPENER)
+          await evil.goto(`${hub.url}services/bob/`)
+          await run(`void (location.href = '/services/rexec/')`)
+          await evil.locator('#user', { hasText: 'alice' }).waitFor()
+          t.notMatch(await opened.evaluate('seen.join()'), /name="xsrf"|Your servers/, address)
+          await opened.close()
+        }
+      },
+    )
   }
 
   await t.test('a cookie of its own for a part of our address', async (t) => {

@@ -86,6 +86,26 @@ t.test('the page goes to no script and into no frame of this host', async (t) =>
   t.match(framed.headers['content-security-policy'], "frame-ancestors 'none'")
 })
 
+t.test(
+  'the page is given only to a browser that we have just sent there, in this very session',
+  async (t) => {
+    const app = await startApp(t, { settings: LOGIN })
+    const { browser, cookie, xsrf } = await logIn(app)
+    const sent = await browser.visit(`${app.url}/`, { redirects: 0 })
+    t.equal(sent.status, 302)
+    t.notOk(sent.headers['cross-origin-opener-policy'], 'another policy than that of the page')
+    const pass = /^\/services\/rexec\/\?pass=([\w.-]+)$/.exec(`${sent.headers.location}`)![1]!
+    t.match((await browser.visit(`${app.url}/?pass=${pass}`, { redirects: 0 })).body, xsrf)
+    const { browser: other } = await logIn(app)
+    const ofOther = `${(await other.visit(`${app.url}/`, { redirects: 0 })).headers.location}`.split('=')[1]!
+    for (const wrong of ['', 'x', ofOther, cookie.split('=')[1]!, `${pass}x`]) {
+      const answer = await browser.visit(`${app.url}/?pass=${wrong}`, { redirects: 0 })
+      t.match([answer.status, answer.headers.location], [302, '?pass='], wrong.slice(0, 20))
+      t.notMatch(answer.body, xsrf)
+    }
+  },
+)
+
 t.test('over https a browser that does not say what it wants the page for does not get it', async (t) => {
   const { accept } = NAVIGATION
   for (const [settings, headers, status] of [
