@@ -23,9 +23,9 @@ export async function notebookMissing(): Promise<string | undefined> {
 /** Lines of jupyterhub_config.py: users get real notebook servers, in which REXEC_URL says where the service is. */
 export async function notebookConfig(): Promise<string> {
   const programs = await notebookPrograms()
-  // pip shows what is newer than itself.
+  // They end with the hub, however it ends. pip would show what is newer than itself.
   return `
-c.Spawner.cmd = [${JSON.stringify(join(programs, 'jupyterhub-singleuser'))}]
+c.Spawner.cmd = ["setpriv", "--pdeathsig", "KILL", ${JSON.stringify(join(programs, 'jupyterhub-singleuser'))}]
 c.Spawner.args = ["--allow-root"]
 c.Spawner.environment = {
     "REXEC_URL": c.JupyterHub.bind_url + "services/rexec",
