@@ -68,7 +68,7 @@ export async function buildApp(parts: Parts): Promise<App> {
   // Their bytes are limited; by count Node would pass over the rest, a second Authorization among them.
   app.server.maxHeadersCount = 0
 
-  const oauth = createHubOauth(settings.identity.jupyterhub, prefix)
+  const oauth = createHubOauth(settings.identity.jupyterhub, settings)
   const service: Service = {
     ...parts,
     authorize: createAuthorize(settings.securityModel),

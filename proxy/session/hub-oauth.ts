@@ -4,6 +4,7 @@ import { RexecError } from '../../common/errors.ts'
 import { askService, objectOf } from '../identity/ask.ts'
 import { unavailable } from '../identity/authenticator.ts'
 import type { JupyterhubSettings } from '../identity/settings.ts'
+import type { ProxySettings } from '../settings.ts'
 
 /** The hub as an OAuth 2.0 provider (RFC 6749, 4.1), with PKCE (RFC 7636). */
 export interface HubOauth {
@@ -18,13 +19,15 @@ export interface HubOauth {
 /** Undefined unless the hub knows us as a service with a token of its own. */
 export function createHubOauth(
   settings: JupyterhubSettings | undefined,
-  prefix: string,
+  { prefix, publicUrl }: Pick<ProxySettings, 'prefix' | 'publicUrl'>,
 ): HubOauth | undefined {
   if (!settings?.apiToken) return undefined
   const { apiUrl, apiToken, serviceName } = settings
   const hub = `${settings.publicUrl ?? prefix.replace(/services\/[^/]+$/, '')}hub/`
-  // The hub compares it as a text with what it has of the service: a path of its own host.
-  const client = { client_id: `service-${serviceName}`, redirect_uri: `${prefix}/oauth_callback` }
+  // The hub compares it as a text with what it has of the service: a path of its own host, or an address of another.
+  const isElsewhere = publicUrl !== undefined && URL.parse(hub) && !hub.startsWith(`${publicUrl}/`)
+  const callback = `${isElsewhere ? publicUrl : ''}${prefix}/oauth_callback`
+  const client = { client_id: `service-${serviceName}`, redirect_uri: callback }
 
   return {
     authorizeUrl(state, verifier) {

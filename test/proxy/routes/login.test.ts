@@ -116,6 +116,21 @@ t.test(
   },
 )
 
+t.test('on a hub that gives each service a host of its own, the way back names that host', async (t) => {
+  const { jupyterhub, ...identity } = LOGIN.identity
+  const publicUrl = 'https://rexec.hub.example'
+  for (const [hub, callback] of [
+    ['https://hub.example/', 'https://rexec.hub.example/services/rexec/oauth_callback'],
+    ['https://rexec.hub.example/', '/services/rexec/oauth_callback'],
+    ['/', '/services/rexec/oauth_callback'],
+  ]) {
+    const settings = { publicUrl, identity: { ...identity, jupyterhub: { ...jupyterhub, publicUrl: hub } } }
+    const { url } = await startApp(t, { settings })
+    const { asked } = await begin(new FakeBrowser(), url)
+    t.equal(asked.searchParams.get('redirect_uri'), callback, `${hub}`)
+  }
+})
+
 t.test('cookies are for https alone where users come by https', async (t) => {
   const { settings } = await fakeTokens(t, 200, good)
   const { url } = await startApp(t, { settings: { ...settings, publicUrl: 'https://hub.example' } })
