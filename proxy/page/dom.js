@@ -53,19 +53,33 @@ export function announce(text) {
   find('news', HTMLElement).textContent = text
 }
 
+const dialog = find('confirm', HTMLDialogElement)
+/** Answers the question that was asked last. @type {((isYes: boolean) => void) | undefined} */
+let answer
+
+function answered() {
+  answer?.(dialog.returnValue === 'yes')
+  answer = undefined
+}
+
+dialog.addEventListener('close', () => {
+  if (!dialog.open) answered()
+})
+
 /**
  * Asks before something that cannot be taken back. Escape means no, and the focus returns to where it was.
  * @param {{ title: string, text: string, yes: string }} question
  * @returns {Promise<boolean>}
  */
 export function confirm({ title, text, yes }) {
-  const dialog = find('confirm', HTMLDialogElement)
+  // The browser says "close" some time after it has closed: perhaps only when the next question is there.
+  answered()
   find('confirm-title', HTMLElement).textContent = title
   find('confirm-text', HTMLElement).textContent = text
   find('confirm-yes', HTMLElement).textContent = yes
   dialog.returnValue = 'no'
   dialog.showModal()
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true })
+    answer = resolve
   })
 }
