@@ -2,10 +2,10 @@ import type { FastifyRequest } from 'fastify'
 import { externalUrl } from '../external-url.ts'
 import type { ProxySettings } from '../settings.ts'
 
-/**
- * What a browser says of a request, in headers that no script can set (https://w3c.github.io/webappsec-fetch-metadata/).
- * They are there over https and on localhost. On a hub without TLS they are missing, and with them this protection.
- */
+// What a browser says of a request, in headers that no script can set (https://w3c.github.io/webappsec-fetch-metadata/).
+// They are there over https and on localhost. On a hub without TLS they are missing, and with them this protection.
+
+/** What the service's address follows from. */
 type Address = Pick<ProxySettings, 'publicUrl' | 'prefix'>
 
 /** Whether somebody wants to read a page: an address typed, or a link followed. Programs that say nothing do not. */
