@@ -142,6 +142,33 @@ t.test('only pods that ask Kubernetes something have a token for it', { skip }, 
   t.same(withToken.sort(), ['Deployment/hub/rexec-proxy', 'Job/hub/rexec-prepuller-hook'])
 })
 
+t.test('texts that YAML would read as something else stay what they are', { skip }, async (t) => {
+  const audience = 'x\n              path: ../token'
+  const objects = await render({
+    proxy: {
+      config: {
+        identity: { authenticators: ['kubernetes'], kubernetes: { audiences: [audience] } },
+        securityModel: { profiles: [{ name: '123' }, { name: 'true' }] },
+      },
+    },
+    rbac: { tokenReview: true },
+    prePuller: { continuous: { enabled: true } },
+  })
+  const pods = podsOf(objects)
+  const volumes = pods.flatMap(([, { volumes = [] }]) =>
+    volumes.flatMap(({ projected }) => projected?.sources ?? []),
+  )
+  t.same(
+    volumes.flatMap(({ serviceAccountToken }) => serviceAccountToken ?? []),
+    [{ audience, expirationSeconds: 3600, path: 'token' }],
+  )
+  const profiles = objects.filter(({ kind }) => kind === 'DaemonSet')
+  t.same(
+    profiles.map(({ metadata }) => metadata?.labels?.['rexec.dev/profile']),
+    ['123', 'true'],
+  )
+})
+
 t.test('every image is one that the values name', { skip }, async (t) => {
   const pods = podsOf(await render(RELEASES.everything!))
   t.ok(pods.length >= 6)

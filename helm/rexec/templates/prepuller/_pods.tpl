@@ -16,7 +16,7 @@ metadata:
   namespace: {{ $root.Release.Namespace }}
   labels:
     {{- include "rexec.labels" (list $root (printf "prepuller-%s" $kind)) | nindent 4 }}
-    rexec.dev/profile: {{ .name }}
+    rexec.dev/profile: {{ .name | quote }}
   {{- if eq $kind "hook" }}
   annotations:
     {{- include "rexec.prePuller.hook" 0 | nindent 4 }}
@@ -25,14 +25,14 @@ spec:
   selector:
     matchLabels:
       {{- include "rexec.selector" (list $root (printf "prepuller-%s" $kind)) | nindent 6 }}
-      rexec.dev/profile: {{ .name }}
+      rexec.dev/profile: {{ .name | quote }}
   updateStrategy:
     rollingUpdate: { maxUnavailable: 100% }
   template:
     metadata:
       labels:
         {{- include "rexec.selector" (list $root (printf "prepuller-%s" $kind)) | nindent 8 }}
-        rexec.dev/profile: {{ .name }}
+        rexec.dev/profile: {{ .name | quote }}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
