@@ -262,7 +262,8 @@ export class ServerSession implements Session {
           this.user = claims.user
           this.name = claims.server!
           this.#credential = ready.credential
-          this.#provenAt = performance.now()
+          // Servers come all at once when a broker has been replaced; they are not to be proven again all at once.
+          this.#provenAt = performance.now() - Math.random() * this.#context.rememberTime
           this.#expiresAt = claims.expiresAt * 1000
           this.#welcome(ready.info)
         },
