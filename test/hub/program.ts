@@ -21,8 +21,9 @@ export class Program {
   }
 
   async start(program: string, args: string[], sign: RegExp): Promise<void> {
-    // setpriv becomes the program: same pid.
-    const child = spawn('setpriv', ['--pdeathsig', this.#deathSignal, program, ...args], {
+    // setpriv and env become the program: same pid. tap has NODE_OPTIONS load what configurable-http-proxy does not bear.
+    const alone = ['--pdeathsig', this.#deathSignal, 'env', '--unset=NODE_OPTIONS']
+    const child = spawn('setpriv', [...alone, program, ...args], {
       cwd: this.#folder,
       env: this.#env,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -57,7 +57,8 @@ export async function startBroker(
     settings: checkSettings(BrokerSettings, {
       ...settings,
       clients: { port: 0, ...settings.clients },
-      servers: { port: 0, ...settings.servers },
+      // A server of a test says and reads only what the test is about, however long that takes.
+      servers: { port: 0, heartbeatSeconds: 300, timeoutSeconds: 1200, ...settings.servers },
       connections: { lingerSeconds: 0.5, ...settings.connections },
       queue: { askSeconds: 0.05, ...settings.queue },
     }),

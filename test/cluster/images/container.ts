@@ -10,6 +10,7 @@ const SCRIPT = `
 set -eu
 root=$1 files=$2
 shift 2
+unset NODE_OPTIONS # tap's, of a file that is not in there
 ip link set lo up
 mount --bind "$root" "$root"
 mount -o remount,bind,ro "$root"
