@@ -11,7 +11,7 @@ const COOKIE = 'rexec-session'
 /** In this time a browser follows a redirect. */
 const PASS_SECONDS = 10
 /** What only a script of our page can send along. */
-export const XSRF_HEADER = 'x-xsrf-token'
+const XSRF_HEADER = 'x-xsrf-token'
 /** By this cookie the hub knows a login, for all of its services; a logout there ends it. */
 const HUB_COOKIE = 'jupyterhub-session-id'
 

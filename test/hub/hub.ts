@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import { ensureVenv } from '../../bin/venv.ts'
 import { freePorts } from '../support/free-port.ts'
 import { temporaryFolder } from '../support/local-cluster.ts'
+import { type HubApi, hubApi } from './api.ts'
 import { Program } from './program.ts'
 import { awaitServers } from './servers.ts'
 
@@ -34,7 +35,7 @@ export interface HubOptions {
  * A JupyterHub with its proxy. Users: alice and carol, of the group rexec-users, which has the scope of the service; bob
  * without; admin. A login takes any password.
  */
-export interface Hub {
+export interface Hub extends HubApi {
   version: string
   /** Where users reach it, with base_url: http://127.0.0.1:PORT/ */
   url: string
@@ -44,10 +45,6 @@ export interface Hub {
   serviceToken: string
   /** Everything that it writes lies below. */
   folder: string
-  /** Asks the API as an administrator; `path` without /hub/api. @throws Error with the answer, unless it is a success */
-  admin<T>(path: string, init?: { method?: string; json?: unknown }): Promise<T>
-  /** A new token of this user; without `scopes` it may what the user may. */
-  token(user: string, options?: { scopes?: string[]; expiresIn?: number }): Promise<string>
   /** Starts the user's server, a small program, and resolves with the token and environment that it was given. */
   spawn(user: string): Promise<{ token: string; env: Record<string, string> }>
   /** Ends the hub alone: its proxy and the users' servers run on, as on Kubernetes. */
@@ -110,22 +107,11 @@ export async function startHub(t: Test, options: HubOptions = {}): Promise<Hub> 
   const configFile = join(folder, 'jupyterhub_config.py')
   await writeFile(configFile, `load_subconfig(${JSON.stringify(base)})\n${config}\n`)
 
-  // With it tap looks into Node programs, which configurable-http-proxy does not bear.
-  const { NODE_OPTIONS: _, ...own } = process.env
-  const env = { ...own, REXEC_TEST_HUB: join(folder, 'given.json'), ...options.env }
+  const env = { ...process.env, REXEC_TEST_HUB: join(folder, 'given.json'), ...options.env }
   const proxy = new Program('KILL', folder, { ...env, CONFIGPROXY_AUTH_TOKEN: proxyToken })
   const hub = new Program('TERM', folder, env)
 
-  async function admin<T>(path: string, { method = 'GET', json }: { method?: string; json?: unknown } = {}) {
-    const answer = await fetch(apiUrl + path, {
-      method,
-      headers: { authorization: `token ${adminToken}`, 'content-type': 'application/json' },
-      ...(json !== undefined && { body: JSON.stringify(json) }),
-    })
-    const text = await answer.text()
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`)
-    return (text === '' ? undefined : JSON.parse(text)) as T
-  }
+  const { admin, token } = hubApi(apiUrl, adminToken)
   async function start() {
     const placeholder = options.managed ? undefined : await answerAt(serviceUrl)
     try {
@@ -161,7 +147,6 @@ export async function startHub(t: Test, options: HubOptions = {}): Promise<Hub> 
   )
   await start()
 
-  const path = (user: string) => `/users/${encodeURIComponent(user)}`
   return {
     version,
     url,
@@ -169,13 +154,10 @@ export async function startHub(t: Test, options: HubOptions = {}): Promise<Hub> 
     serviceToken,
     folder,
     admin,
-    async token(user, { scopes, expiresIn } = {}) {
-      const json = { note: 'for a test', scopes, expires_in: expiresIn }
-      return (await admin<{ token: string }>(`${path(user)}/tokens`, { method: 'POST', json })).token
-    },
+    token,
     async spawn(user) {
       const started = servers.next(user)
-      await admin(`${path(user)}/server`, { method: 'POST' })
+      await admin(`/users/${encodeURIComponent(user)}/server`, { method: 'POST' })
       const env = await started
       return { token: env.JUPYTERHUB_API_TOKEN!, env }
     },

@@ -3,7 +3,7 @@ import type { NodeCluster } from '../cluster/node/node.ts'
 import { proxyRights } from './chart.ts'
 import type { Connection } from './notebook.ts'
 import { type SeparateService, startSeparateService } from './separate-service.ts'
-import { ALICE, BOB } from './test-app.ts'
+import { ALICE, BOB, STATIC } from './test-app.ts'
 
 /** As in the rights that the chart gives. */
 const RELEASE = 'rexec'
@@ -42,15 +42,7 @@ export async function startKubernetesService(
     host: cluster.hostAddress,
     broker,
     proxy: {
-      identity: {
-        authenticators: ['static'],
-        static: {
-          users: [
-            { name: 'alice', token: ALICE },
-            { name: 'bob', token: BOB },
-          ],
-        },
-      },
+      identity: STATIC,
       cluster: {
         kind: 'kubernetes',
         kubernetes: {

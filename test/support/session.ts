@@ -2,18 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { createSeal } from '../../common/seal.ts'
 import type { Signer } from '../../common/tokens.ts'
 import { FakeBrowser } from './fake-browser.ts'
-import { ALICE, BOB, type TestApp } from './test-app.ts'
+import { ALICE, STATIC, type TestApp } from './test-app.ts'
 
 /** Settings with a hub to log in at, which does not answer; the tokens of sessions are those of static users. */
 export const LOGIN = {
   identity: {
-    authenticators: ['static'],
-    static: {
-      users: [
-        { name: 'alice', token: ALICE },
-        { name: 'bob', token: BOB },
-      ],
-    },
+    ...STATIC,
     jupyterhub: {
       apiUrl: 'http://127.0.0.1:9/hub/api',
       apiToken: 'service-token-0123456789abcdef',

@@ -17,6 +17,16 @@ import { FakeCluster } from './fake-cluster.ts'
 export const ALICE = 'alice-token-0123456789'
 export const BOB = 'bob-token-0123456789'
 export const BROKER = 'broker-credential-0123456789abcdef0123456789'
+/** Settings of identity: two users, of no group. */
+export const STATIC = {
+  authenticators: ['static'],
+  static: {
+    users: [
+      { name: 'alice', token: ALICE },
+      { name: 'bob', token: BOB },
+    ],
+  },
+}
 export const FORM = 'application/x-www-form-urlencoded'
 
 export interface TestApp {

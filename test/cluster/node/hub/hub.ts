@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { KubernetesObject } from '@kubernetes/client-node'
 import { parseAllDocuments } from 'yaml'
 import { CLIENT } from '../../../../bin/client.ts'
+import { type HubApi, hubApi } from '../../../hub/api.ts'
 import { HUB_VERSIONS } from '../../../hub/hub.ts'
 import type { Say } from '../../images/cached.ts'
 import type { Image } from '../../images/oci.ts'
@@ -13,12 +14,10 @@ import { type HubValues, merge } from './values.ts'
 export const NAMESPACE = 'jhub'
 
 /** A hub in the cluster, as test/hub/hub.ts has it on this machine. */
-export interface ClusterHub {
+export interface ClusterHub extends HubApi {
   /** Where the test reaches it, with a slash at the end. */
   url: string
   apiUrl: string
-  admin<T>(path: string, init?: { method?: string; json?: unknown }): Promise<T>
-  token(user: string, options?: { scopes?: string[] }): Promise<string>
 }
 
 /** What docs/user/quickstart.ipynb installs on its server. */
@@ -88,30 +87,9 @@ export async function installHub(cluster: NodeCluster, given: HubValues): Promis
   const port = await cluster.kubectl(
     ...['-n', NAMESPACE, 'get', 'service', 'proxy-public', '--output=jsonpath={.spec.ports[0].nodePort}'],
   )
-  return connect(`http://${cluster.nodeAddress}:${port}/`)
-}
-
-function connect(url: string): ClusterHub {
+  const url = `http://${cluster.nodeAddress}:${port}/`
   const apiUrl = `${url}hub/api`
-  async function admin<T>(path: string, { method = 'GET', json }: { method?: string; json?: unknown } = {}) {
-    const answer = await fetch(apiUrl + path, {
-      method,
-      headers: { authorization: `token ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
-      ...(json !== undefined && { body: JSON.stringify(json) }),
-    })
-    const text = await answer.text()
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`)
-    return (text === '' ? undefined : JSON.parse(text)) as T
-  }
-  return {
-    url,
-    apiUrl,
-    admin,
-    async token(user, options = {}) {
-      const json = { note: 'for a test', ...options }
-      return (await admin<{ token: string }>(`/users/${user}/tokens`, { method: 'POST', json })).token
-    },
-  }
+  return { url, apiUrl, ...hubApi(apiUrl, ADMIN_TOKEN) }
 }
 
 interface NetworkPolicy extends KubernetesObject {
