@@ -103,7 +103,7 @@ function frame(tag: string, attribute: string): string {
     frame.onload = frame.onerror = read
     frame.${attribute} = '/services/rexec/'
     document.body.append(frame)
-    setTimeout(read, 3000)
+    setTimeout(read, 1500)
   })`
 }
 
@@ -112,7 +112,7 @@ function opened(expression: string): string {
   return `await (async () => {
     const seen = []
     const w = ${expression}
-    for (let looks = 0; looks < 60; looks++) {
+    for (let looks = 0; looks < 30; looks++) {
       try { if (w.location.pathname.startsWith('/services/rexec')) seen.push(w.document.documentElement.outerHTML) } catch {}
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
