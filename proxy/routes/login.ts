@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { RexecError } from '../../common/errors.ts'
 import type { App } from '../app.ts'
@@ -44,6 +45,7 @@ export function addLogin(app: App, service: Service, logins: Logins): void {
       const { token, seconds, next } = await logins.finish(request, reply, request.query)
       const cookie = hubCookieOf(request)
       const user = await identities.authenticate(token, { ...(cookie && { cookie }) })
+      await refuseBeside(request, user.name, cookie)
       await audited(request.log, { action: 'session.begin', user: user.name }, async () => {
         request.grant = authorize(user)
         await sessions.begin(request, reply, token, seconds)
@@ -52,6 +54,19 @@ export function addLogin(app: App, service: Service, logins: Logins): void {
       return reply.redirect(next)
     },
   )
+
+  /** A page of a server that the user has visited can have begun a login as somebody else, and end it here. */
+  async function refuseBeside(request: FastifyRequest, name: string, cookie = ''): Promise<void> {
+    const session = await sessions.read(request)
+    if (!session) return
+    const other = await identities.authenticate(session.token, { fresh: true, cookie }).catch((error) => {
+      if (error instanceof RexecError && error.status < 500) return undefined
+      throw error
+    })
+    if (other && other.name !== name) {
+      throw new RexecError('login_failed', 'Somebody else is logged in here. Log out first.')
+    }
+  }
 
   app.post('/logout', { schema: { hide: true } }, async (request, reply) => {
     const session = await sessions.prove(request)

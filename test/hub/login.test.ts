@@ -99,6 +99,23 @@ for (const version of HUB_VERSIONS) {
         'her session',
       )
 
+      // A server that alice has visited was sent her cookie.
+      const theirs = carol.cookie('jupyterhub-session-id')!
+      carol.toss(theirs.name, browser.cookie('jupyterhub-session-id')!.value, theirs.path)
+      const forged = await carol.visit(`${url}/login`, { redirects: 0 })
+      const forgery = carol.cookies.find(
+        ({ name }) => name.startsWith('rexec-login-') && name !== begin.name,
+      )!
+      const grant = await carol.visit(new URL(`${forged.headers.location}`, url).href, { redirects: 0 })
+      browser.toss(forgery.name, forgery.value, forgery.path)
+      const beside = await browser.visit(new URL(`${grant.headers.location}`, url).href)
+      t.match(
+        [beside.status, beside.body],
+        [400, 'Somebody else is logged in here'],
+        'of the same login at the hub',
+      )
+      carol.toss(theirs.name, theirs.value, theirs.path)
+
       const { value } = carol.cookie('jupyterhub-session-id')!
       browser.toss('jupyterhub-session-id', value, stolen.path)
       browser.toss(stolen.name, stolen.value, stolen.path)
