@@ -4,6 +4,9 @@ import { isReserved } from '../security-model/namespace-name.ts'
 import type { ProxySettings } from '../settings.ts'
 import type { KubernetesSettings } from './kubernetes/settings.ts'
 
+/** Of a hub that lost its users somebody must have the time to notice. */
+const SHORTEST_BEFORE_DELETE = 3600
+
 type Settings = Pick<ProxySettings, 'cluster' | 'securityModel'>
 
 /** What no schema says of settings that fit together or do not. @throws SettingsError with all problems */
@@ -21,7 +24,7 @@ export function checkClusterSettings({ cluster, securityModel }: Settings): void
 }
 
 function kubernetesProblems({ namespaces, network, releaseNamespace }: KubernetesSettings): string[] {
-  const { mode, given } = namespaces
+  const { mode, given, whenUserVanishes, vanishedSeconds } = namespaces
   const count = Object.keys(given).length
   return [
     ...(mode === 'given' && count === 0
@@ -36,6 +39,9 @@ function kubernetesProblems({ namespaces, network, releaseNamespace }: Kubernete
     ...[...Map.groupBy(Object.keys(given), (user) => given[user]!)]
       .filter(([, users]) => users.length > 1)
       .map(([name, users]) => `namespaces.given: ${name} is given to ${users.length} users`),
+    ...(whenUserVanishes === 'delete' && vanishedSeconds < SHORTEST_BEFORE_DELETE
+      ? [`namespaces.vanishedSeconds: with whenUserVanishes delete it is ${SHORTEST_BEFORE_DELETE} at least`]
+      : []),
     ...network.privateRanges
       .filter((range) => !isRange(range))
       .map(

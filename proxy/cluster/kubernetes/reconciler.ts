@@ -10,7 +10,7 @@ import { VERDICT } from './names.ts'
 import type { KubernetesSettings } from './settings.ts'
 import { serverName, type Verdict } from './status.ts'
 import type { ServerStore } from './store.ts'
-import { createVanishing, type Knows } from './vanished.ts'
+import { areTooMany, createVanishing, type Knows } from './vanished.ts'
 
 /**
  * Changes come in swarms: between two passes there is at least this time, and ten times what the last one took (but never
@@ -22,6 +22,14 @@ const PAUSE_FACTOR = 10
 const REFUSED_MS = 600_000
 /** Servers looked at in one turn of the event loop. */
 const AT_ONCE = 50
+
+const TOO_MANY =
+  'Most users are unknown at once, as when the hub is empty or identity.jupyterhub.apiUrl is another hub: nobody is taken for vanished. Check the hub; if they have really left, raise cluster.kubernetes.namespaces.maxVanishedShare.'
+
+interface Owned {
+  namespace: V1Namespace
+  user: string
+}
 
 /**
  * Does what nobody asks for, again and again: ends servers that cannot get better, clears away starts that were
@@ -49,11 +57,14 @@ export interface ReconcilerOptions {
 /** Begins when the store has read everything. */
 export function startReconciler(options: ReconcilerOptions): Reconciler {
   const { api, store, settings, knows, logger, registry, now = Date.now } = options
-  const { whenUserVanishes, mode } = settings.namespaces
-  const vanishing = createVanishing(api, settings, knows, now)
+  const { whenUserVanishes, mode, maxVanishedShare } = settings.namespaces
+  const isDeleted = mode === 'made' && whenUserVanishes === 'delete'
+  const vanishing = createVanishing(api, settings, now)
   const closing = new AbortController()
   /** When it was: for a user can have Jobs of another shape than the admission policies let this account write. */
   const refused = new WeakMap<V1Job | V1Namespace, number>()
+  /** Whether so many are unknown that none of them is taken for vanished. */
+  let holding = false
   const acts = new Counter({
     name: 'rexec_reconciler_acts_total',
     help: 'What was done without being asked for',
@@ -131,28 +142,49 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   async function users(): Promise<void> {
+    const vanished: Owned[] = []
+    let known = 0
+    let unknown = 0
     for (const namespace of [...store.namespaces()]) {
       const name = namespace.metadata!.name!
-      const owner = store.ownerOf(name)
+      const user = store.ownerOf(name)
       // Whose it is, is not sure: hands off.
-      if (owner === undefined || namespace.metadata!.deletionTimestamp) continue
-      const about = { namespace: name, user: owner }
-      if (await attempt(namespace, about, () => vanishing.hasVanished(namespace, owner)))
-        await leave(namespace, owner)
+      if (user === undefined || namespace.metadata!.deletionTimestamp) continue
+      const answer = await knows(user)
+      if (answer === true) known++
+      const hasVanished = await attempt(namespace, { namespace: name, user }, () =>
+        vanishing.hasVanished(namespace, answer),
+      )
+      // Whoever left long ago, and has nothing more to lose, says nothing about the hub of today.
+      if (answer !== false || !(isDeleted || jobsOf(name, user).length > 0)) continue
+      unknown++
+      if (hasVanished) vanished.push({ namespace, user })
     }
+    if (!isPlausible(unknown, known)) return
+    for (const owned of vanished) await leave(owned)
   }
 
-  async function leave(namespace: V1Namespace, user: string): Promise<void> {
-    const name = namespace.metadata!.name!
-    const jobs = store
-      .list(name, user)
-      .map((server) => ({ server: server.name, job: store.job(name, server.name) }))
+  /** Is told once, and counted as long as it lasts. */
+  function isPlausible(unknown: number, known: number): boolean {
+    const wasHolding = holding
+    holding = areTooMany(unknown, known, maxVanishedShare)
+    if (!holding) return true
+    failures.inc()
+    if (!wasHolding) logger.error({ unknown, known }, TOO_MANY)
+    return false
+  }
+
+  const jobsOf = (namespace: string, user: string) =>
+    store
+      .list(namespace, user)
+      .map((server) => ({ server: server.name, job: store.job(namespace, server.name) }))
       .filter(({ job }) => job && !job.metadata!.deletionTimestamp)
-    const isDeleted = mode === 'made' && whenUserVanishes === 'delete'
-    if (jobs.length === 0 && !isDeleted) return
+
+  async function leave({ namespace, user }: Owned): Promise<void> {
+    const name = namespace.metadata!.name!
     // What was remembered may be old: somebody who has come back has perhaps just started a server.
     if ((await knows(user, { fresh: true })) !== false) return
-    for (const { server, job } of jobs) {
+    for (const { server, job } of jobsOf(name, user)) {
       await remove(job!, { action: 'server.stop', user, server, reason: 'vanished' })
     }
     if (!isDeleted) return

@@ -52,8 +52,15 @@ const Namespaces = Type.Object(
       86400,
       0,
       31536000,
-      'A user counts as vanished after having been unknown for this time without a break.',
+      'A user counts as vanished after having been unknown for this time without a break. With whenUserVanishes delete: 3600 at least.',
     ),
+    maxVanishedShare: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      default: 0.5,
+      description:
+        'When more than this share of the users is unknown at once, and these are 5 or more, none of them is taken for vanished: the hub has rather lost them, or is another one. 1 means that it may be all.',
+    }),
   },
   section,
 )

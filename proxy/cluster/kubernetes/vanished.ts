@@ -12,7 +12,18 @@ export interface Vanishing {
    * @returns whether the owner counts as vanished by now
    * @throws ApiError
    */
-  hasVanished(namespace: V1Namespace, owner: string): Promise<boolean>
+  hasVanished(namespace: V1Namespace, known: boolean | undefined): Promise<boolean>
+}
+
+/** So many may leave at once whatever their share: it says nothing where there are but a few. */
+const FEW = 4
+
+/**
+ * An empty hub, or another one, knows nobody: that so many have really left is less likely. Counted are all who would
+ * lose something, not only those whose time has come, since notes are written one after another.
+ */
+export function areTooMany(unknown: number, known: number, maxShare: number): boolean {
+  return unknown > FEW && unknown > maxShare * (unknown + known)
 }
 
 /**
@@ -22,7 +33,6 @@ export interface Vanishing {
 export function createVanishing(
   api: Pick<Api, 'patch'>,
   { namespaces: { mode, vanishedSeconds } }: Pick<KubernetesSettings, 'namespaces'>,
-  knows: Knows,
   now: () => number,
 ): Vanishing {
   const remembered = new Map<string, string>()
@@ -39,10 +49,9 @@ export function createVanishing(
   }
 
   return {
-    async hasVanished(namespace, owner) {
+    async hasVanished(namespace, known) {
       const { name, annotations } = namespace.metadata!
       const noted = mode === 'made' ? annotations?.[VANISHED_SINCE] : remembered.get(name!)
-      const known = await knows(owner)
       if (known === true && noted !== undefined) await note(namespace, undefined)
       if (known !== false) return false
       const unknownFor = now() - Date.parse(noted ?? '')

@@ -56,3 +56,14 @@ t.test('modes and kinds that do not go together', async (t) => {
   const securityModel = { profiles: [{ name: 'free', images: ['registry.example.org/*:*'] }] }
   t.throws(() => check({}, { cluster: { kind: 'local' }, securityModel }), /"free" has images/)
 })
+
+t.test('namespaces are not deleted before somebody can notice that the hub has lost its users', async (t) => {
+  const whenUserVanishes = 'delete'
+  check({ namespaces: { whenUserVanishes, vanishedSeconds: 3600 } })
+  check({ namespaces: { vanishedSeconds: 0 } })
+  t.throws(
+    () => check({ namespaces: { whenUserVanishes, vanishedSeconds: 3599 } }),
+    /kubernetes\.namespaces\.vanishedSeconds: with whenUserVanishes delete it is 3600 at least/,
+  )
+  t.throws(() => check({ namespaces: { maxVanishedShare: 1.1 } }), /maxVanishedShare/)
+})

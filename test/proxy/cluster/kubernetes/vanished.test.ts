@@ -1,7 +1,9 @@
+import type { V1Namespace } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { givenNamespace } from '../../../../proxy/cluster/kubernetes/given-namespace.ts'
 import { VANISHED_SINCE } from '../../../../proxy/cluster/kubernetes/names.ts'
 import { createNamespaces } from '../../../../proxy/cluster/kubernetes/namespace.ts'
+import { areTooMany } from '../../../../proxy/cluster/kubernetes/vanished.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { leftJob, testReconciler, until } from '../../../support/reconciler.ts'
@@ -38,6 +40,47 @@ async function aliceIn(t: Test, { kubeconfig }: ApiServer, instance: string, nam
     })
   return { ...parts, users, namespace: name, left, read, noted }
 }
+
+/** Ten users with a namespace each, the first of them alice, in an installation of its own. */
+async function crowdIn(t: Test, { kubeconfig }: ApiServer, instance: string, namespaces: object) {
+  const settings = {
+    instance,
+    namespaces: { prefix: `${instance}-`, vanishedSeconds: 1200, ...namespaces },
+    startSeconds: 3600,
+  }
+  const names = ['alice', ...Array.from({ length: 9 }, (_, index) => `user${index + 1}`)]
+  const users = new Map<string, boolean | undefined>(names.map((name) => [name, true]))
+  const answer = (known: boolean | undefined, ...of: string[]) => {
+    for (const name of of) users.set(name, known)
+  }
+  const start = async (change: object = {}) => {
+    const given = { ...settings, namespaces: { ...settings.namespaces, ...change } }
+    const parts = await testReconciler(t, kubeconfig, {
+      settings: given,
+      knows: async (user) => users.get(user),
+    })
+    const alerts = () => parts.log.lines.filter(({ level }) => level === 'error')
+    return { ...parts, alerts, held: () => parts.metric('rexec_reconciler_failures_total') }
+  }
+  const parts = await start()
+  const of = createNamespaces(parts.api, kubernetesSettings(settings))
+  const made = await Promise.all(names.map((name) => of.ensure({ ...alice, name })))
+  /** What the namespaces' watch tells of has arrived. */
+  const noted = (count: number, store = parts.store) => {
+    const isNoted = ({ metadata }: V1Namespace) => metadata!.annotations?.[VANISHED_SINCE] !== undefined
+    return until(store, made[0]!.name, () => [...store.namespaces()].filter(isNoted).length === count)
+  }
+  await until(parts.store, made[0]!.name, () => [...parts.store.namespaces()].length === names.length)
+  return { ...parts, start, settings, names, answer, noted, namespace: made[0]!.name }
+}
+
+t.test('how many are too many', async (t) => {
+  t.notOk(areTooMany(4, 0, 0.5), 'of so few it may be all')
+  t.ok(areTooMany(5, 0, 0.5))
+  t.notOk(areTooMany(5, 5, 0.5), 'just the share')
+  t.ok(areTooMany(6, 5, 0.5))
+  t.notOk(areTooMany(5000, 0, 1), 'it may be all')
+})
 
 t.test('users whom nobody knows any more', { skip }, async (t) => {
   const server = await startApiServer(t)
@@ -184,5 +227,67 @@ t.test('users whom nobody knows any more', { skip }, async (t) => {
     await store.gone('team-alice', job.metadata!.uid!, AbortSignal.timeout(30_000))
     const after = await api.core.readNamespace({ name: 'team-alice' })
     t.equal(after.metadata!.resourceVersion, metadata!.resourceVersion)
+  })
+
+  t.test('an empty hub, or another one, takes nothing from anybody', async (t) => {
+    const crowd = await crowdIn(t, server, 'crowd', { whenUserVanishes: 'delete' })
+    const { reconciler, clock, answer, noted, names, audit, alerts, held } = crowd
+    const deleted = (acts: Record<string, unknown>[]) =>
+      acts.flatMap(({ action, user }) => (action === 'namespace.delete' ? [user as string] : [])).sort()
+    // Some are noted before the others: their time is over when that of the others is not.
+    answer(false, ...names.slice(0, 3))
+    await reconciler.pass()
+    await noted(3)
+    t.same(alerts(), [], 'three of ten may leave')
+    answer(false, ...names)
+    clock.ahead = 10 * MINUTE
+    await reconciler.pass()
+    await noted(10)
+    t.match(
+      alerts(),
+      [{ unknown: 10, known: 0, msg: /hub is empty.*maxVanishedShare/ }],
+      'told before the day',
+    )
+    for (const minutes of [21, 60]) {
+      clock.ahead = minutes * MINUTE
+      const before = await held()
+      await reconciler.pass()
+      t.ok((await held()) > before, 'counted as long as it lasts')
+    }
+    answer(undefined, ...names.slice(0, 4))
+    await reconciler.pass()
+    t.same(audit(), [], 'no answer does not speak for the hub')
+    t.equal(alerts().length, 1, 'told once')
+
+    answer(true, ...names.slice(0, 5))
+    await reconciler.pass()
+    await noted(0)
+    t.same(deleted(audit()), names.slice(5), 'half of them may leave')
+
+    await reconciler.close()
+    answer(false, ...names)
+    const meant = await crowd.start({ maxVanishedShare: 1 })
+    await meant.reconciler.pass()
+    await noted(5, meant.store)
+    meant.clock.ahead = 90 * MINUTE
+    await meant.reconciler.pass()
+    await noted(0, meant.store)
+    t.same(deleted(meant.audit()), names.slice(0, 5), 'all of them, where that is meant')
+    t.same(meant.alerts(), [])
+  })
+
+  t.test('kept namespaces of users who left long ago do not count', async (t) => {
+    const { reconciler, clock, answer, noted, names, audit, alerts, store, api, namespace, settings } =
+      await crowdIn(t, server, 'alumni', {})
+    const { metadata } = await api.create(leftJob(namespace, { name: 'mine' }, settings))
+    await until(store, namespace, () => store.get(namespace, 'alice', 'mine') !== undefined)
+    answer(false, ...names.slice(0, 9))
+    await reconciler.pass()
+    await noted(9)
+    clock.ahead = 21 * MINUTE
+    await reconciler.pass()
+    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(30_000))
+    t.match(audit(), [{ action: 'server.stop', user: 'alice', reason: 'vanished' }])
+    t.same(alerts(), [])
   })
 })
