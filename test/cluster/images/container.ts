@@ -10,7 +10,6 @@ const SCRIPT = `
 set -eu
 root=$1 files=$2
 shift 2
-unset NODE_OPTIONS # tap's, of a file that is not in there
 ip link set lo up
 mount --bind "$root" "$root"
 mount -o remount,bind,ro "$root"
@@ -20,6 +19,8 @@ mount -t tmpfs tmpfs "$root/tmp"
 mount --bind "$files" "$root/mnt"
 exec setpriv --no-new-privs "$@"
 `
+/** tap has every process of a test load a file of its own, which is not in there. */
+const WITHOUT_TAP = ['--unset=NODE_OPTIONS']
 const NAMESPACES = ['--mount', '--pid', '--net', '--ipc', '--uts', '--fork', '--kill-child']
 
 /** The files of an image, in an empty folder. (Of layers that remove files it would have too many.) */
@@ -64,8 +65,10 @@ export class Container {
     const inside = ['unshare', `--root=${root}`, `--wd=${this.#config.WorkingDir}`]
     const command = entrypoint ?? (this.#config.Entrypoint as string[])
     this.#child = spawn(
-      'unshare',
+      'env',
       [
+        ...WITHOUT_TAP,
+        'unshare',
         ...NAMESPACES,
         ...['sh', '-c', SCRIPT, 'sh', root, files],
         ...[...inside, `--setgid=${gid}`, `--setuid=${uid}`, ...command, ...args],
@@ -102,7 +105,10 @@ export class Container {
     const [uid, gid] = this.#user
     const enter = [`--target=${await this.#first()}`, '--mount', '--pid', '--net', '--root', '--wd']
     const args = [...enter, `--setgid=${gid}`, `--setuid=${uid}`, ...command]
-    const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'pipe'], env: this.#env })
+    const child = spawn('env', [...WITHOUT_TAP, 'nsenter', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: this.#env,
+    })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (chunk) => {
