@@ -172,10 +172,11 @@ t.test('a worker that is killed: its calls fail with worker_lost, then the agent
 
 t.test('a call that was sent before the broker heard of the failure: worker_lost as well', async (t) => {
   const server = await ready(t)
+  const [fn, args] = await server.pickles.dump('def f(): return 42', 'f', '()')
   server.broker.pause()
   server.server.worker!.kill('SIGKILL')
   await server.server.said(({ state }) => state === 'failed')
-  const late = server.run('def f(): return 42')
+  const late = server.collect(server.broker.call(fn, args))
   server.broker.resume()
   t.match((await late).error?.message, '[worker_lost]')
 })
