@@ -42,16 +42,12 @@ t.test('no credential in logs, arguments or the worker’s environment', async (
 t.test('a refused credential: failed with credential_refused, exit code 1', async (t) => {
   const broker = await FakeBroker.start()
   broker.refuse = ['credential_refused', 'It has expired.']
-  broker.pause()
   const server = await TestServer.start({ brokers: [broker.address] })
   t.teardown(async () => {
     await server.close()
     broker.close()
   })
   const workerExit = once(server.worker!, 'exit')
-  // A worker that comes when all is over would look for its agent for a minute.
-  await server.said(({ state }) => state === 'installing')
-  broker.resume()
   t.strictSame(await once(server.agent, 'exit'), [1, null])
   t.match(server.states.at(-1), { state: 'failed', code: 'credential_refused', message: /It has expired/ })
   t.strictSame(await workerExit, [1, null])
