@@ -20,6 +20,14 @@ export const StaticSettings = Type.Object(
   { additionalProperties: false },
 )
 
+/** Of a service that is asked over HTTP whose token it is. */
+const timeoutMilliseconds = Type.Integer({
+  minimum: 100,
+  maximum: 30000,
+  default: 4000,
+  description: 'The whole answer must have come after this time.',
+})
+
 export const IdentityApiSettings = Type.Object(
   {
     url: Type.String({
@@ -46,12 +54,7 @@ export const IdentityApiSettings = Type.Object(
       default: 'groups',
       description: 'Field of the answer with the groups: texts, or objects with "path" or "name".',
     }),
-    timeoutMilliseconds: Type.Integer({
-      minimum: 100,
-      maximum: 30000,
-      default: 4000,
-      description: 'The whole answer must have come after this time.',
-    }),
+    timeoutMilliseconds,
     maxAnswerBytes: Type.Integer({
       minimum: 256,
       maximum: 16777216,
@@ -114,12 +117,7 @@ export const JupyterhubSettings = Type.Object(
           'Where browsers find the hub, with its base_url and a slash at the end. Without it: the prefix of this service without services/<name>.',
       }),
     ),
-    timeoutMilliseconds: Type.Integer({
-      minimum: 100,
-      maximum: 30000,
-      default: 4000,
-      description: 'The whole answer must have come after this time.',
-    }),
+    timeoutMilliseconds,
     maxAnswerBytes: Type.Integer({
       minimum: 1024,
       maximum: 16777216,
