@@ -113,7 +113,10 @@ function startTap(args: string[]): { stdout: Readable; ended: Promise<number | n
   return { stdout: tap.stdout, ended: promise }
 }
 
-async function findProblems({ passed, failed, skipped }: Counts, exitCode: number | null): Promise<string[]> {
+async function findProblems(
+  { passed, failed, failures, skipped }: Counts,
+  exitCode: number | null,
+): Promise<string[]> {
   const problems: string[] = []
   for (const test of skipped) say(`skipped  ${test}`)
   if (strict && skipped.length > 0) problems.push('FAIL  skipped tests, with REXEC_TEST_REQUIRE=all')
@@ -124,6 +127,6 @@ async function findProblems({ passed, failed, skipped }: Counts, exitCode: numbe
     if (mark === folder) process.kill(pid, 'SIGKILL')
   }
   if (exitCode !== 0 && failed === 0) problems.push('FAIL  tap was not content: see above (coverage?)')
-  if (failed > 0) problems.push('FAIL  see above')
+  for (const failure of failures) problems.push(`FAIL  ${failure} (see above)`)
   return problems
 }

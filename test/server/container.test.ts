@@ -99,7 +99,13 @@ def f():
     const states = `
 def f():
     import os
-    return [open("/proc/%s/stat" % pid).read().rpartition(") ")[2][0] for pid in os.listdir("/proc") if pid.isdigit()]
+    states = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            states.append(open("/proc/%s/stat" % pid).read().rpartition(") ")[2][0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended since it was listed
+    return states
 `
     // The parent, four that wait, this call, and one more where a call has just ended.
     for (let left = ['Z']; left.length > 7 || left.includes('Z'); )

@@ -38,7 +38,12 @@ t.test('a report counts what tap counts and shows the whole of each failure', as
   const counts = await reportTap(Readable.from([TAP.slice(0, 100), TAP.slice(100)]), (line) =>
     lines.push(line),
   )
-  t.same(counts, { passed: 3, failed: 2, skipped: ['test/one.test.ts > clusters: no cluster here'] })
+  t.same(counts, {
+    passed: 3,
+    failed: 2,
+    failures: ['test/one.test.ts > adds > three', 'test/two.test.ts'],
+    skipped: ['test/one.test.ts > clusters: no cluster here'],
+  })
   const text = lines.join('\n')
   t.match(text, /FAIL {2}test\/one\.test\.ts > adds > three\n {2}diff:\n {4}-3\n {4}\+4/)
   t.match(text, 'FAIL  test/one.test.ts  1.2 s')

@@ -5,6 +5,8 @@ import { Parser, type Result } from 'tap-parser'
 export interface Counts {
   passed: number
   failed: number
+  /** The names of what failed, to be said once more at the end. */
+  failures: string[]
   /** Tests that were left out, each with its reason. */
   skipped: string[]
 }
@@ -18,7 +20,7 @@ const DETAILS = ['message', 'diff', 'found', 'wanted', 'at', 'stack', 'exitCode'
  * @param say is told each line
  */
 export async function reportTap(stream: Readable, say: (line: string) => void): Promise<Counts> {
-  const counts: Counts = { passed: 0, failed: 0, skipped: [] }
+  const counts: Counts = { passed: 0, failed: 0, failures: [], skipped: [] }
   const parser = new Parser()
   count(parser, counts, say)
   parser.on('assert', ({ ok, name, time }: Result) => {
@@ -28,6 +30,7 @@ export async function reportTap(stream: Readable, say: (line: string) => void): 
   parser.on('comment', (text: string) => /coverage/i.test(text) && say(text.trimEnd()))
   parser.on('bailout', (reason: string) => {
     counts.failed += 1
+    counts.failures.push(`tap gave up: ${reason}`)
     say(`FAIL  tap gave up: ${reason}`)
   })
   for await (const chunk of stream) parser.write(chunk)
@@ -49,6 +52,7 @@ function count(parser: Parser, counts: Counts, say: (line: string) => void): voi
     // A test fails with what failed in it, or else by itself: a time-out, an exit code, a plan that was not kept.
     else if (!closingTestPoint || counts.failed === before.failed) {
       counts.failed += 1
+      counts.failures.push(result.fullname)
       say(`FAIL  ${result.fullname}${describe(result.diag ?? {})}`)
     }
   })
