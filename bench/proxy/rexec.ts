@@ -115,6 +115,7 @@ function proxySettings(kubeconfig: string, hubApiUrl: string): object {
       kind: 'kubernetes',
       kubernetes: {
         kubeconfig,
+        requireConfinement: false,
         quota: { 'count/jobs.batch': PLENTY, 'count/secrets': PLENTY, pods: PLENTY, 'requests.cpu': PLENTY },
       },
     },

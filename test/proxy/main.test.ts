@@ -153,7 +153,10 @@ t.test(
   async (t) => {
     const server = await startApiServer(t)
     await server.stopApi()
-    const cluster = { kind: 'kubernetes', kubernetes: { kubeconfig: server.kubeconfig } }
+    const cluster = {
+      kind: 'kubernetes',
+      kubernetes: { kubeconfig: server.kubeconfig, requireConfinement: false },
+    }
     const { child, errors, ended } = start(t, await prepare(t.testdir(), '', cluster))
     const { url } = await untilListening(child)
     const ask = (path: string, body?: object) =>

@@ -7,7 +7,7 @@ import type { Cluster } from '../cluster.ts'
 import { connect } from './api.ts'
 import { asRexecError } from './api-error.ts'
 import { createBaseline } from './baseline.ts'
-import { warnUnlessConfined } from './confinement.ts'
+import { createAssertConfined } from './confinement.ts'
 import { createLaunch } from './launch.ts'
 import { serverLogs } from './logs.ts'
 import { createNamespaces } from './namespace.ts'
@@ -52,12 +52,12 @@ export async function createKubernetesCluster(
   const launch = createLaunch(api, settings, brokers, logger)
   const stop = createStop(api, store, settings)
   const missingRights = createMissingRights(api, settings)
+  const assertConfined = createAssertConfined(api, settings, logger)
   let reconciler: Reconciler | undefined
   let synced = false
   void store.ready.then(() => {
     synced = true
     logger.info('the servers that run have been read')
-    void warnUnlessConfined(api, logger)
   })
 
   function assertSynced(): void {
@@ -79,6 +79,7 @@ export async function createKubernetesCluster(
     },
 
     async ensureNamespace(user, noted = () => {}) {
+      await assertConfined()
       try {
         const namespace = await namespaces.ensure(user, noted)
         store.proven(namespace)
@@ -132,9 +133,11 @@ export async function createKubernetesCluster(
       const missing = await missingRights().catch((error) => {
         throw asRexecError(error)
       })
-      if (missing.length === 0) return
-      const cause = new Error(`the service account lacks rights: ${missing.join(', ')}`)
-      throw new RexecError('cluster_unavailable', undefined, { cause })
+      if (missing.length > 0) {
+        const cause = new Error(`the service account lacks rights: ${missing.join(', ')}`)
+        throw new RexecError('cluster_unavailable', undefined, { cause })
+      }
+      await assertConfined()
     },
 
     async close() {

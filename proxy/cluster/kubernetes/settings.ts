@@ -140,6 +140,11 @@ export const KubernetesSettings = Type.Object(
       description: 'Where rexec itself runs. It never becomes the namespace of a user.',
     }),
     namespaces: Namespaces,
+    requireConfinement: Type.Boolean({
+      default: true,
+      description:
+        'Mode made: whether the proxy gets ready, and starts anything, only once the API server has refused it what the admission policies of the chart forbid (docs/admin/rbac.md). Off: it warns.',
+    }),
     agent: Type.Object(
       {
         image: Type.String({
@@ -215,7 +220,7 @@ export const KubernetesSettings = Type.Object(
       300,
       5,
       86400,
-      'A server for which the cluster has no room fails after this time. Give an autoscaler the time it needs.',
+      'A server for which the cluster has no room, or whose node cannot give it its volumes or network, fails after this time. Give an autoscaler the time it needs.',
     ),
     imagePullSeconds: seconds(60, 5, 86400, 'A server whose image cannot be pulled fails after this time.'),
     readySeconds: seconds(1800, 30, 86400, 'A server that is not ready after this time in all fails.'),
