@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import cookies from '@fastify/cookie'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify'
+import { createAccessAudit } from './audit.ts'
 import { createAuthorize } from './authorize.ts'
 import { refuseAmbiguous } from './plugins/ambiguous.ts'
 import { addTokens } from './plugins/authenticate.ts'
@@ -43,11 +44,12 @@ export async function buildApp(parts: Parts): Promise<App> {
   const { settings, cluster, signer, logger, registry } = parts
   const { limits, prefix } = settings
   const refused = createRefusals(registry)
-  const connections = new Connections(refused)
+  const log = new RequestLog(settings.trustProxyHops)
+  const connections = new Connections(refused, log)
   const closing = new AbortController()
   const app: App = fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    logController: new RequestLog(),
+    logController: log,
     genReqId: requestIdOf,
     trustProxy: settings.trustProxy,
     ajv: ajvOptions,
@@ -72,6 +74,7 @@ export async function buildApp(parts: Parts): Promise<App> {
   const service: Service = {
     ...parts,
     authorize: createAuthorize(settings.securityModel),
+    auditAccess: createAccessAudit(limits.accessAuditSeconds),
     servers: createServers(
       createSecurityModel(settings.securityModel),
       cluster,

@@ -1,5 +1,6 @@
 import { RexecError } from '../common/errors.ts'
 import type { Logger } from '../common/logger.ts'
+import { Recent } from './identity/recent.ts'
 
 export type AuditLog = Pick<Logger, 'info'>
 
@@ -36,6 +37,8 @@ export interface Act {
   readonly object?: string
   /** The `jti` of the token that was made. */
   tokenId?: string
+  /** So many lines of the same about this user were left out since the last one. */
+  leftOut?: number
 }
 
 /**
@@ -68,4 +71,29 @@ export function auditRefusal(log: AuditLog, act: Act, error: unknown): void {
   const refused = error instanceof RexecError && error.status < 500
   const code = error instanceof RexecError ? error.code : 'internal'
   log.info({ audit: { ...act, outcome: refused ? 'refused' : 'failed', code } }, 'audit')
+}
+
+/** So many users who were refused are remembered, each for a day: beyond that, what was left out is not told. */
+const MAX_REFUSED = 10_000
+const REFUSED_SECONDS = 86_400
+
+export type AuditAccess = (log: AuditLog, user: string, error: unknown) => void
+
+/** A line about somebody known who is not let in: one in `seconds` for each, since nothing stops them from asking. */
+export function createAccessAudit(seconds: number, now = () => performance.now()): AuditAccess {
+  const refused = new Recent<{ next: number; leftOut: number }>({
+    seconds: Math.max(seconds, REFUSED_SECONDS),
+    maxEntries: MAX_REFUSED,
+    now,
+  })
+  return (log, user, error) => {
+    const last = refused.get(user)
+    if (last && now() < last.next) {
+      last.leftOut++
+      return
+    }
+    const leftOut = last?.leftOut ?? 0
+    auditRefusal(log, { action: 'access', user, ...(leftOut > 0 && { leftOut }) }, error)
+    refused.set(user, { next: now() + seconds * 1000, leftOut: 0 })
+  }
 }

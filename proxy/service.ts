@@ -1,6 +1,7 @@
 import type { Logger } from '../common/logger.ts'
 import type { Registry } from '../common/metrics.ts'
 import type { Signer, Verifier } from '../common/tokens.ts'
+import type { AuditAccess } from './audit.ts'
 import type { Authorize } from './authorize.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { Identities } from './identity/identities.ts'
@@ -25,6 +26,7 @@ export interface Parts {
 /** What every route is given. */
 export interface Service extends Parts {
   authorize: Authorize
+  auditAccess: AuditAccess
   servers: Servers
   sessions: Sessions
   /** Undefined where no hub is set up for it. */

@@ -57,6 +57,18 @@ export const LimitSettings = Type.Object(
       description: 'Logs and events that a user may follow at the same time.',
     }),
     readySeconds: seconds(5, 1, 60, 'A check of /readyz that takes longer has failed.'),
+    readyAgeSeconds: seconds(
+      2,
+      0,
+      60,
+      'What /readyz answers may be this old: nobody proves who asks, and each check costs the hub and the API server a request.',
+    ),
+    accessAuditSeconds: seconds(
+      60,
+      0,
+      86400,
+      'Of a user who is not let in, the audit has a line in this time, with how many were left out; 0 means every one.',
+    ),
     heartbeatSeconds: seconds(
       15,
       1,
@@ -93,6 +105,13 @@ export const ProxySettings = Type.Object(
     trustProxy: Type.Array(Type.String({ minLength: 2 }), {
       default: ['127.0.0.1', '::1'],
       description: 'Addresses or networks whose X-Forwarded-* headers are believed.',
+    }),
+    trustProxyHops: Type.Integer({
+      minimum: 0,
+      maximum: 16,
+      default: 1,
+      description:
+        'So many of them stand one behind the other: 1 = the hub\'s proxy alone. The "ip" of log lines is the address that the outermost has heard from; what a client writes into X-Forwarded-For itself lies beyond.',
     }),
     logLevel: Type.String({ default: 'info', description: 'fatal, error, warn, info, debug or trace.' }),
     shutdownDelaySeconds: seconds(

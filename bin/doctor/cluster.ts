@@ -71,7 +71,13 @@ export function clusterChecks(settings: KubernetesSettings, authenticators: read
       asking(async (api) => {
         const confined = await isConfined(api)
         if (confined) return ok('the account cannot write to what is not its own')
-        if (confined === undefined) return warn('whether the account is confined could not be found out')
+        if (confined === undefined) {
+          const needed = mode === 'made' && settings.requireConfinement
+          return (needed ? fail : warn)(
+            'whether the account is confined could not be found out: something else refused first, or nothing answered',
+            'Look at the admission webhooks of the cluster. If they confine the account, set cluster.kubernetes.requireConfinement to false.',
+          )
+        }
         return fail(
           'the account may write to every namespace of the cluster: no admission policy keeps it from that',
           'Turn on admissionPolicy in the chart, for this account and instance (docs/admin/rbac.md).',

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { RexecError } from '../../common/errors.ts'
-import { auditRefusal } from '../audit.ts'
 import type { Grant } from '../pipeline.ts'
 import type { Service } from '../service.ts'
 import { hubCookieOf } from '../session/session.ts'
@@ -56,7 +55,8 @@ async function takeSession(request: FastifyRequest, { sessions }: Service): Prom
 }
 
 /** @throws token_missing, token_invalid, identity_unavailable, not_allowed */
-export async function prove(request: FastifyRequest, { identities, authorize }: Service): Promise<void> {
+export async function prove(request: FastifyRequest, service: Service): Promise<void> {
+  const { identities, authorize, auditAccess } = service
   const { token, hubCookie: cookie } = request
   if (!token) throw new RexecError('token_missing')
   const fresh = request.routeOptions.config.freshIdentity ?? false
@@ -64,7 +64,7 @@ export async function prove(request: FastifyRequest, { identities, authorize }: 
   try {
     request.grant = authorize(user)
   } catch (error) {
-    auditRefusal(request.log, { action: 'access', user: user.name }, error)
+    auditAccess(request.log, user.name, error)
     throw error
   }
 }

@@ -16,8 +16,12 @@ export function requestIdOf({ headers }: IncomingMessage): string {
 
 /** One line per request, with the route's pattern: a path that was asked for may hold anything. */
 export class RequestLog extends LogController {
-  constructor() {
+  readonly #hops: number
+
+  /** @param hops proxies one behind the other that are trusted to say whom they have heard from */
+  constructor(hops: number) {
     super({ requestIdLogLabel: 'requestId' })
+    this.#hops = hops
   }
   override incomingRequest(): void {}
   override routeNotFound(): void {}
@@ -26,19 +30,28 @@ export class RequestLog extends LogController {
     request: FastifyRequest,
     reply: FastifyReply,
   ): void {
-    reply.log.info(lineOf(request, reply), error ? 'request broken off' : 'request')
+    this.write(request, reply, error ? 'request broken off' : 'request')
   }
-}
 
-function lineOf(request: FastifyRequest, reply: FastifyReply) {
-  return {
-    method: request.method,
-    route: request.routeOptions.url,
-    status: reply.statusCode,
-    milliseconds: Math.round(reply.elapsedTime * 10) / 10,
-    user: request.grant?.user.name,
-    // A proxy that is trusted may still pass on a header of the caller's.
-    ip: isIP(request.ip) ? request.ip : request.socket.remoteAddress,
+  write(request: FastifyRequest, reply: FastifyReply, message: string): void {
+    reply.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url,
+        status: reply.statusCode,
+        milliseconds: Math.round(reply.elapsedTime * 10) / 10,
+        user: request.grant?.user.name,
+        ip: this.#clientOf(request),
+      },
+      message,
+    )
+  }
+
+  /** Each proxy adds whom it has heard from; what stands before that, the caller may have written. */
+  #clientOf({ ips, socket }: FastifyRequest): string | undefined {
+    const { remoteAddress } = socket
+    const said = ips?.[Math.min(this.#hops, ips.length - 1)]
+    return said && isIP(said) ? said : remoteAddress
   }
 }
 
@@ -53,9 +66,11 @@ export class Connections {
   readonly #silent = new Set<Socket>()
   readonly #answers = new WeakMap<Socket, ServerResponse>()
   readonly #refused: Refused
+  readonly #log: RequestLog
 
-  constructor(refused: Refused) {
+  constructor(refused: Refused, log: RequestLog) {
     this.#refused = refused
+    this.#log = log
   }
 
   /** @param closing the service ends soon */
@@ -84,7 +99,7 @@ export class Connections {
     this.#refused('not_found')
     setHeaders(request, reply)
     sendProblem(new RexecError('not_found'), request, reply)
-    request.log.info(lineOf(request, reply), 'request')
+    this.#log.write(request, reply, 'request')
   }
 
   /** What is not HTTP gets an answer too, but not into the middle of one that is under way. */

@@ -23,18 +23,35 @@ const ReadyQuery = Type.Object(
 )
 
 /** GET /healthz: the process answers. GET /readyz: users can be told apart and servers can be started, and go on so. */
-export function addHealth(app: App, { identities, cluster, settings, closing }: Service): void {
-  const { readySeconds } = settings.limits
+export function addHealth(app: App, { identities, cluster, settings, closing, logger }: Service): void {
+  const { readySeconds, readyAgeSeconds } = settings.limits
   const checks = { identity: () => identities.check(), cluster: () => cluster.check() }
+  const said = new Map<string, string | undefined>()
 
   async function outcomes(): Promise<State['checks']> {
-    const results = Object.entries(checks).map(
-      async ([name, check]) => [name, await outcome(check, readySeconds)] as const,
-    )
+    const results = Object.entries(checks).map(async ([name, check]) => {
+      const { outcome, error } = await outcomeOf(check, readySeconds)
+      // Whoever asks learns the code; the administrator why, each time that it becomes another.
+      if (error && said.get(name) !== error.message) {
+        logger.warn({ check: name, code: outcome, err: error }, 'not ready')
+      }
+      said.set(name, error?.message)
+      return [name, outcome] as const
+    })
     return Object.fromEntries(await Promise.all(results))
   }
+
   /** Nobody proves who they are here, so many askers share one check. */
-  let running: ReturnType<typeof outcomes> | undefined
+  let latest: { checks: ReturnType<typeof outcomes>; goodUntil: number } | undefined
+  function shared(): ReturnType<typeof outcomes> {
+    if (latest && performance.now() < latest.goodUntil) return latest.checks
+    const begun = { checks: outcomes(), goodUntil: Number.POSITIVE_INFINITY }
+    latest = begun
+    void begun.checks.finally(() => {
+      begun.goodUntil = performance.now() + readyAgeSeconds * 1000
+    })
+    return begun.checks
+  }
 
   const open = { tags: ['service'], security: [] }
   app.get(
@@ -56,23 +73,32 @@ export function addHealth(app: App, { identities, cluster, settings, closing }: 
     },
     async ({ query: { exclude } }, reply) => {
       if (closing?.aborted) return reply.code(503).send({ status: 'closing', checks: {} })
-      running ??= outcomes().finally(() => {
-        running = undefined
-      })
-      const checks = await running
+      const checks = await shared()
       const ready = Object.entries(checks).every(([name, result]) => result === 'ok' || name === exclude)
       return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks })
     },
   )
 }
 
-async function outcome(check: () => Promise<void>, seconds: number): Promise<string> {
+interface Outcome {
+  /** "ok", or the code of what is wrong. */
+  outcome: string
+  /** Why, as it is known inside. */
+  error?: Error
+}
+
+async function outcomeOf(check: () => Promise<void>, seconds: number): Promise<Outcome> {
   const timer = new AbortController()
   const late = setTimeout(seconds * 1000, 'timeout', { signal: timer.signal })
   try {
-    return (await Promise.race([check(), late])) ?? 'ok'
+    const outcome = await Promise.race([check(), late])
+    return outcome ? { outcome, error: new Error(`no answer in ${seconds} s`) } : { outcome: 'ok' }
   } catch (error) {
-    return error instanceof RexecError ? error.code : 'internal'
+    const { cause } = error as Error
+    return {
+      outcome: error instanceof RexecError ? error.code : 'internal',
+      error: cause instanceof Error ? cause : (error as Error),
+    }
   } finally {
     timer.abort()
   }

@@ -31,7 +31,11 @@ export async function startHubService(
   const port = await freePort()
   const hub = await startHub(t, { ...options, serviceUrl: `http://127.0.0.1:${port}` })
   const prefix = `${options.baseUrl ?? '/'}services/rexec`
-  const app = await startApp(t, { port, settings: { prefix, identity: identityOf(hub, identity) } })
+  const app = await startApp(t, {
+    port,
+    // A hub that goes and comes is noticed at once.
+    settings: { prefix, identity: identityOf(hub, identity), limits: { readyAgeSeconds: 0 } },
+  })
   return {
     hub,
     app,

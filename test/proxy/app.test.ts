@@ -192,6 +192,28 @@ t.test(
   },
 )
 
+t.test('the address in the log is what a trusted proxy has heard, never what a client claims', async (t) => {
+  const ipOf = async (settings: object, forwarded?: string) => {
+    const { fetch, log } = await startApp(t, { settings })
+    await fetch('/healthz', { headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded } })
+    return log.findLast(({ msg }) => msg === 'request')?.ip
+  }
+  // A notebook (10.1.2.3) claims to be 192.0.2.66; the hub's proxy, here on loopback, adds whom it has heard.
+  const claimed = '192.0.2.66, 10.1.2.3'
+  const cluster = ['loopback', 'uniquelocal']
+  t.equal(await ipOf({ trustProxy: cluster }, claimed), '10.1.2.3', "one hop is the hub's proxy")
+  t.equal(
+    await ipOf({ trustProxy: cluster, trustProxyHops: 2 }, claimed),
+    '192.0.2.66',
+    'an ingress before it',
+  )
+  t.equal(await ipOf({ trustProxy: cluster, trustProxyHops: 2 }, '192.0.2.66, 203.0.113.9'), '203.0.113.9')
+  t.equal(await ipOf({ trustProxy: cluster, trustProxyHops: 0 }, claimed), '127.0.0.1')
+  t.equal(await ipOf({ trustProxy: ['192.0.2.0/24'] }, claimed), '127.0.0.1', 'a peer that nobody trusts')
+  t.equal(await ipOf({ trustProxy: cluster }), '127.0.0.1', 'without the header')
+  t.equal(await ipOf({ trustProxy: cluster }, 'x"; DROP'), '127.0.0.1', 'what is no address')
+})
+
 t.test('metrics count requests by route and refusals by code', async (t) => {
   const { fetch, registry } = await startApp(t)
   await fetch('/api/v1/user')

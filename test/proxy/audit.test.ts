@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { RexecError } from '../../common/errors.ts'
-import { ACTIONS, audited } from '../../proxy/audit.ts'
+import { ACTIONS, type AuditLog, audited, createAccessAudit } from '../../proxy/audit.ts'
 import { ALICE, BOB, BROKER, startApp } from '../support/test-app.ts'
 
 t.test('an act leaves one line, whether it is done, refused or fails', async (t) => {
@@ -101,6 +101,42 @@ t.test(
       t.notOk(audit.includes(secret), secret)
   },
 )
+
+t.test(
+  'whoever is not let in and asks on does not fill the log: a line for each user and minute',
+  async (t) => {
+    let now = 0
+    const { logger, lines } = keptAudit()
+    const refusal = new RexecError('not_allowed')
+    const audit = createAccessAudit(60, () => now)
+    const bob = { action: 'access', user: 'bob', outcome: 'refused', code: 'not_allowed' }
+    for (let asked = 0; asked < 1000; asked++) audit(logger, 'bob', refusal)
+    audit(logger, 'carol', refusal)
+    t.same(lines, [bob, { ...bob, user: 'carol' }], 'one does not hide another')
+    now = 60_000
+    audit(logger, 'bob', refusal)
+    t.same(lines[2], { ...bob, leftOut: 999 }, 'what was left out is counted')
+    now = 120_000
+    audit(logger, 'bob', refusal)
+    t.same(lines[3], bob)
+
+    const each = createAccessAudit(0, () => now)
+    for (let asked = 0; asked < 3; asked++) each(logger, 'bob', refusal)
+    t.equal(lines.length, 7, 'at 0 every one')
+
+    const { fetch, log } = await startApp(t, {
+      settings: { securityModel: { access: { denyUsers: ['bob'] } } },
+    })
+    for (let asked = 0; asked < 3; asked++) await (await fetch('/api/v1/user', { token: BOB })).text()
+    t.equal(log.filter(({ audit }) => audit).length, 1, 'by default, in the service')
+  },
+)
+
+function keptAudit() {
+  const lines: unknown[] = []
+  const logger = { info: ({ audit }: { audit: unknown }) => void lines.push(audit) }
+  return { logger: logger as unknown as AuditLog, lines }
+}
 
 t.test('administrators are told of every act', async (t) => {
   const page = await readFile(join(import.meta.dirname, '../../docs/admin/operating.md'), 'utf8')
