@@ -80,7 +80,7 @@ t.test('rights and confinement of the account, on a real API server', { skip }, 
     const found = await look()
     t.match(found('api-server'), [/^fail: api-server: .*nothing listens there/])
     t.match(found('rights'), [/^fail: /])
-    t.match(found('confinement'), [/^warn: /])
+    t.match(found('confinement'), [/^fail: .*could not be found out/])
   })
 })
 
