@@ -10,7 +10,13 @@ export const AgentSettings = Type.Object(
     brokers: Type.Array(Type.String({ pattern: '^tcp://' }), {
       minItems: 1,
       description:
-        'Addresses of the brokers for servers, such as tcp://rexec-broker:5560. The agent connects to each.',
+        'Addresses of the brokers for servers, such as tcp://rexec-broker:5560. The agent connects to each, and to all that a name has.',
+    }),
+    discoverySeconds: Type.Integer({
+      minimum: 1,
+      maximum: 3600,
+      default: 5,
+      description: 'Time between two look-ups of names in brokers.',
     }),
     credentialFile: Type.String({ minLength: 1, description: 'File with the server credential (a JWT).' }),
     socket: Type.String({

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Server, Socket } from 'node:net'
 import { dirname } from 'node:path'
+import type { Lookup } from '../common/address.ts'
 import type { AgentSettings, AgentStateLine } from '../common/agent-settings.ts'
 import { type ErrorCode, sentence } from '../common/errors.ts'
 import { type Logger, redact } from '../common/logger.ts'
 import type { ServerState } from '../common/protocol.ts'
-import { BrokerLink } from './broker-link.ts'
+import { Brokers } from './brokers.ts'
 import type { Call } from './call.ts'
 import { Child } from './child.ts'
 import { after } from './clock.ts'
@@ -28,10 +29,11 @@ const ENDS = new Set<AgentStateLine['state']>(['failed', 'stopping'])
 export class Agent {
   readonly #settings: AgentSettings
   readonly #logger: Logger
+  readonly #lookup: Lookup | undefined
   readonly #pool: Pool
   readonly #readyPort: ReadyPort | undefined
   #state: ServerState = { state: 'installing', message: '' }
-  #links: BrokerLink[] = []
+  #brokers: Brokers | undefined
   #server: Server | undefined
   #parent: Parent | undefined
   /** Some broker has taken this server. */
@@ -51,9 +53,11 @@ export class Agent {
     this.#finish = resolve
   })
 
-  constructor(settings: AgentSettings, logger: Logger) {
+  /** Names of brokers are looked up as the system does it, unless said otherwise. */
+  constructor(settings: AgentSettings, logger: Logger, lookup?: Lookup) {
     this.#settings = settings
     this.#logger = logger
+    this.#lookup = lookup
     this.#pool = new Pool({
       prefork: settings.prefork,
       concurrency: settings.concurrency,
@@ -85,21 +89,20 @@ export class Agent {
       },
     })
     this.#server.once('drop', () => this.#logger.warn('the worker opens more connections than it may'))
-    this.#links = this.#settings.brokers.map(
-      (address) =>
-        new BrokerLink({
-          address,
-          logger: this.#logger,
-          credential: () => readFileSync(this.#settings.credentialFile, 'utf8').trim(),
-          concurrency: this.#settings.concurrency,
-          current: () => this.#state,
-          onWelcome: () => this.#reached(),
-          onUnreached: (reason) => this.#unreached(address, reason),
-          onCall: (call) => this.#run(call),
-          onCallEnd: (call) => this.#callEnded(call),
-          onRefused: (text) => void this.#fail('credential_refused', text),
-        }),
-    )
+    this.#brokers = new Brokers({
+      addresses: this.#settings.brokers,
+      discoverySeconds: this.#settings.discoverySeconds,
+      ...(this.#lookup && { lookup: this.#lookup }),
+      logger: this.#logger,
+      credential: () => readFileSync(this.#settings.credentialFile, 'utf8').trim(),
+      concurrency,
+      current: () => this.#state,
+      onWelcome: () => this.#reached(),
+      onUnreached: (address, reason) => this.#unreached(address, reason),
+      onCall: (call) => this.#run(call),
+      onCallEnd: (call) => this.#callEnded(call),
+      onRefused: (text) => void this.#fail('credential_refused', text),
+    })
     // A sidecar that died is started again. Its worker has ended with it, and the pod does.
     if (restarted) void this.#fail('server_lost', 'Its agent ended unexpectedly and was started again.')
   }
@@ -176,7 +179,7 @@ export class Agent {
 
   #tell(state: ServerState): void {
     this.#state = state
-    for (const link of this.#links) link.state(state)
+    this.#brokers?.state(state)
   }
 
   #progress(message: string): void {
@@ -222,7 +225,7 @@ export class Agent {
     this.#say({ state: 'failed', message, code })
     for (const call of this.#pool.calls) call.fail(code, detail)
     this.#tell({ state: 'failed', message, code })
-    await this.#within(FAREWELL, Promise.all(this.#links.map((link) => link.closedByBroker())))
+    await this.#within(FAREWELL, Promise.resolve(this.#brokers?.closedByBrokers()))
     this.end()
   }
 
@@ -239,7 +242,7 @@ export class Agent {
   }
 
   async #drain(reason: string): Promise<void> {
-    const drained = Promise.all(this.#links.map((link) => link.drain(reason)))
+    const drained = Promise.resolve(this.#brokers?.drain(reason))
     // Without a worker there is nothing to wait for but the brokers.
     await this.#within(this.#parent ? this.#settings.drainSeconds * 1000 : FAREWELL, drained)
     for (const call of this.#pool.calls) call.fail('server_stopping', reason)
@@ -267,7 +270,7 @@ export class Agent {
     this.#stopWaiting()
     this.#stopIdle()
     this.#stopLife()
-    for (const link of this.#links) link.close()
+    this.#brokers?.close()
     this.#pool.close()
     this.#parent?.end(this.#exitCode)
     if (!this.#settings.sidecar) this.#server?.close()

@@ -3,9 +3,12 @@ import type { Logger } from '../common/logger.ts'
 import { type ServerState, Verb } from '../common/protocol.ts'
 import { BrokerSession, type SessionOptions } from './broker-session.ts'
 
-/** Pauses between attempts, in milliseconds: the first, and the longest. */
+/**
+ * Pauses between attempts, in milliseconds, each give or take a quarter: the first, and the longest. Calls that come to
+ * a broker that is back wait for so long; and all servers of an installation come within that time.
+ */
 const FIRST_PAUSE = 100
-const LONGEST_PAUSE = 10_000
+const LONGEST_PAUSE = 2000
 
 export interface BrokerLinkOptions extends SessionOptions {
   logger: Logger
@@ -30,10 +33,12 @@ export class BrokerLink {
   async #run(): Promise<void> {
     const { address, logger, onRefused, onUnreached } = this.#options
     const { signal } = this.#ended
+    let told = ''
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
       const { reason, welcomed, refused } = await this.#session.over
       if (signal.aborted) return
-      logger.warn({ broker: address, reason }, 'no connection to the broker')
+      if (welcomed || reason !== told) logger.warn({ broker: address, reason }, 'no connection to the broker')
+      told = reason
       if (refused !== undefined) return onRefused(refused)
       if (welcomed) wait = FIRST_PAUSE
       else onUnreached(reason)
@@ -41,6 +46,10 @@ export class BrokerLink {
       if (signal.aborted) return
       this.#session = new BrokerSession(this.#options)
     }
+  }
+
+  get isConnected(): boolean {
+    return this.#session.isOpen
   }
 
   /** Tells the broker how the server is. A new session says so by itself. */

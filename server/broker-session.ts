@@ -14,7 +14,7 @@ const WELCOME_TIMEOUT = 10_000
 const QUEUE = 16
 
 export interface SessionOptions {
-  /** tcp://host:port */
+  /** tcp://host:port, the host an IP address. */
   address: string
   /** The server credential, read anew for each session. */
   credential(): string
@@ -41,12 +41,7 @@ export interface SessionEnd {
  */
 export class BrokerSession {
   readonly #options: SessionOptions
-  readonly #socket = new Dealer({
-    linger: 0,
-    reconnectInterval: -1,
-    sendHighWaterMark: QUEUE,
-    receiveHighWaterMark: QUEUE,
-  })
+  readonly #socket: Dealer
   readonly #calls = new Map<string, Call>()
   readonly #queue: { frames: (Buffer | string)[]; taken: () => void }[] = []
   #sending = false
@@ -61,17 +56,34 @@ export class BrokerSession {
 
   constructor(options: SessionOptions) {
     this.#options = options
+    this.#socket = new Dealer({
+      linger: 0,
+      ipv6: options.address.startsWith('tcp://['),
+      reconnectInterval: -1,
+      sendHighWaterMark: QUEUE,
+      receiveHighWaterMark: QUEUE,
+    })
     this.#timer = setTimeout(() => this.end('it does not answer'), WELCOME_TIMEOUT)
     this.#socket.events.on('disconnect', () => this.end('it has closed the connection'))
     this.#socket.events.on('close', () => this.end('it cannot be reached'))
     try {
-      const info: ServerInfo = { concurrency: options.concurrency, state: options.current().state }
+      const { state } = options.current()
+      // The reason of a failure comes with its STATE, after the WELCOME.
+      const info: ServerInfo = {
+        concurrency: options.concurrency,
+        state: state === 'failed' ? 'installing' : state,
+      }
       this.#socket.connect(options.address)
       this.tell([Verb.READY, PROTOCOL_VERSION, options.credential(), JSON.stringify(info)])
       void this.#receive()
     } catch (error) {
       this.end((error as Error).message)
     }
+  }
+
+  /** The broker has taken this server, and the session is not over. */
+  get isOpen(): boolean {
+    return this.#welcomed && !this.#ended
   }
 
   async #receive(): Promise<void> {

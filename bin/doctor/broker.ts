@@ -8,7 +8,7 @@ import { type Check, type Finding, fail, ok, warn } from './check.ts'
 import { clockOf } from './clock.ts'
 import { ask, below } from './http.ts'
 import { probeCall } from './probe-call.ts'
-import { isForItself, reachBroker } from './reach.ts'
+import { isForItself, reachBroker, reachBrokers } from './reach.ts'
 
 const group = 'broker'
 
@@ -29,7 +29,11 @@ export function brokerChecks(
   return [
     reach('clients', clientAddress, 'notebooks'),
     ...(externalAddress ? [outside(reach('outside', externalAddress, 'clients outside the cluster'))] : []),
-    ...serverAddresses.map((address) => reach('servers', address, 'servers')),
+    ...serverAddresses.map((address) => ({
+      group,
+      name: 'servers',
+      run: (signal: AbortSignal) => reachBrokers(address, 'servers', signal),
+    })),
     {
       group,
       name: 'call',

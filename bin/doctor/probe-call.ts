@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { parseAddress } from '../../common/address.ts'
 import type { Signer } from '../../common/tokens.ts'
 import { type Finding, fail, ok, reasonOf } from './check.ts'
-import { parseAddress } from './reach.ts'
 import { ZmtpClient } from './zmtp-client.ts'
 
 /** Seconds for which the token of such a call is valid. */

@@ -1,15 +1,10 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { addressesOf, formatAddress, parseAddress } from '../../common/address.ts'
 import { type Finding, fail, ok, reasonOf } from './check.ts'
 import { ZmtpClient } from './zmtp-client.ts'
 
 const DROPPED = 'no answer in time: something on the way drops it, such as a NetworkPolicy or firewall'
-
-/** "tcp://host:port", as settings have it. */
-export function parseAddress(address: string): { host: string; port: number } {
-  const [, host, port] = /^tcp:\/\/\[?(.+?)\]?:([0-9]+)$/.exec(address) ?? []
-  return { host: host ?? address, port: Number(port) }
-}
 
 /** Whether a name or address means whatever machine looks it up. */
 export function isLoopback(host: string): boolean {
@@ -48,4 +43,13 @@ export async function reachBroker(address: string, whose: string, signal: AbortS
   } finally {
     client?.close()
   }
+}
+
+/** The same for each broker that a name stands for, since a server connects to each. */
+export async function reachBrokers(address: string, whose: string, signal: AbortSignal): Promise<Finding[]> {
+  const { host, port } = parseAddress(address)
+  const found = isIP(host) ? undefined : await addressesOf(host).catch(() => undefined)
+  const each = found && found.addresses.length > 1
+  const brokers = each ? found.addresses.map((one) => formatAddress(one, port)) : [address]
+  return Promise.all(brokers.map((broker) => reachBroker(broker, whose, signal)))
 }

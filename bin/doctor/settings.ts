@@ -1,3 +1,4 @@
+import { parseAddress } from '../../common/address.ts'
 import { createLogger } from '../../common/logger.ts'
 import { Registry } from '../../common/metrics.ts'
 import { SettingsError } from '../../common/settings.ts'
@@ -7,7 +8,7 @@ import { createSecurityModel } from '../../proxy/security-model/approve.ts'
 import type { ProxySettings } from '../../proxy/settings.ts'
 import { type Check, type Finding, fail, ok, warn } from './check.ts'
 import type { ProxyFiles } from './files.ts'
-import { isForItself, isLoopback, parseAddress } from './reach.ts'
+import { isForItself, isLoopback } from './reach.ts'
 
 /** Whether the proxy would take its settings, and whether they fit together. */
 export function settingsChecks({ file, problems, settings }: ProxyFiles): Check[] {

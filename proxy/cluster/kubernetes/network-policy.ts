@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import type { KubernetesObject } from '@kubernetes/client-node'
+import { parseAddress } from '../../../common/address.ts'
 import { BASELINE, INSTANCE, ownLabels } from './names.ts'
 import type { KubernetesSettings } from './settings.ts'
 
@@ -68,7 +69,7 @@ function ports(numbers: number[], protocols: string[]) {
 }
 
 function brokerPorts(brokers: string[]): number[] {
-  return [...new Set(brokers.map((address) => Number(address.slice(address.lastIndexOf(':') + 1))))]
+  return [...new Set(brokers.map((address) => parseAddress(address).port))]
 }
 
 /** The brokers as selectors, and those that the settings name by a plain IP address. */
@@ -90,7 +91,7 @@ function brokerPeers(
       },
     },
   }
-  const hosts = brokers.map((address) => /^tcp:\/\/\[?(.+?)\]?:\d+$/.exec(address)?.[1] ?? '')
+  const hosts = brokers.map((address) => parseAddress(address).host)
   const blocks = hosts.filter((host) => isIP(host)).map((ip) => ({ ipBlock: { cidr: single(ip) } }))
   return [...(network.brokers.length > 0 ? network.brokers : [pods]), ...blocks]
 }

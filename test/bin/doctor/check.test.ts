@@ -6,7 +6,7 @@ import { clockOf } from '../../../bin/doctor/clock.ts'
 import { ask } from '../../../bin/doctor/http.ts'
 import { identityApiChecks } from '../../../bin/doctor/identity.ts'
 import { probeCall } from '../../../bin/doctor/probe-call.ts'
-import { parseAddress, reachBroker } from '../../../bin/doctor/reach.ts'
+import { reachBroker } from '../../../bin/doctor/reach.ts'
 import { asJson, asText, isWell } from '../../../bin/doctor/report.ts'
 import { RexecError } from '../../../common/errors.ts'
 import { checkSettings } from '../../../common/settings.ts'
@@ -77,11 +77,6 @@ t.test('clocks', async (t) => {
   t.match(clockOf(at(3600), 'X'), { level: 'warn', what: /this clock is 3(599|600|601) s behind that of X/ })
   t.match(clockOf({ date: 'Thu, 01 Jan 1970 00:00:00 GMT' }, 'X'), { level: 'warn', what: /s ahead of/ })
   t.match(clockOf({}, 'X'), { level: 'warn', what: /does not say what time it is/ })
-})
-
-t.test('addresses', async (t) => {
-  t.same(parseAddress('tcp://[::1]:5559'), { host: '::1', port: 5559 })
-  t.same(parseAddress('tcp://a.b:1'), { host: 'a.b', port: 1 })
 })
 
 t.test('a broker that is none, and what it may do to the doctor', async (t) => {

@@ -1,0 +1,136 @@
+import { isIP } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { addressesOf, formatAddress, type Lookup, parseAddress } from '../common/address.ts'
+import type { ServerState } from '../common/protocol.ts'
+import { BrokerLink, type BrokerLinkOptions } from './broker-link.ts'
+
+/** Milliseconds until a name that has never been found is looked up again. */
+const RETRY = 1000
+
+export interface BrokersOptions extends Omit<BrokerLinkOptions, 'address' | 'onUnreached'> {
+  /** tcp://host:port */
+  addresses: readonly string[]
+  /** Seconds between two look-ups of a name. */
+  discoverySeconds: number
+  lookup?: Lookup
+  /** There is no connection to this broker; or no broker was found by this name. */
+  onUnreached(address: string, reason: string): void
+}
+
+/** A host name of the settings, and the brokers that DNS has named last. */
+interface Name {
+  readonly host: string
+  readonly port: number
+  family: 0 | 4 | 6
+  brokers: string[]
+}
+
+/**
+ * The links to all brokers. An IP address is a broker; a name is as many as it has addresses, and is looked up again and
+ * again, since brokers come and go (S8). A look-up that fails or finds nothing changes nothing, and a connection that
+ * works is never given up because DNS lacks it.
+ */
+export class Brokers {
+  readonly #options: BrokersOptions
+  readonly #fixed: string[]
+  readonly #names: Name[]
+  readonly #links = new Map<string, BrokerLink>()
+  readonly #leaving = new AbortController()
+  /** All names have been looked up once. */
+  readonly #found: Promise<unknown>
+  /** No more links are made. */
+  #complete = false
+
+  constructor(options: BrokersOptions) {
+    this.#options = options
+    this.#fixed = options.addresses.filter((address) => isIP(parseAddress(address).host))
+    this.#names = options.addresses
+      .filter((address) => !this.#fixed.includes(address))
+      .map((address) => ({ ...parseAddress(address), family: 0, brokers: [] }))
+    this.#update()
+    this.#found = Promise.all(this.#names.map((name) => this.#look(name)))
+    for (const name of this.#names) void this.#watch(name)
+  }
+
+  /** Addresses of the brokers to which there is a connection, or is to be one. */
+  get addresses(): string[] {
+    return [...this.#links.keys()]
+  }
+
+  /** Tells all brokers how the server is. */
+  state(state: ServerState): void {
+    for (const link of this.#links.values()) link.state(state)
+  }
+
+  /** Asks for no new calls; resolves when each broker has closed its connection after the last one. */
+  drain(reason: string): Promise<void> {
+    return this.#leave((link) => link.drain(reason))
+  }
+
+  /** Makes no new connections; resolves when the brokers have closed theirs. */
+  closedByBrokers(): Promise<void> {
+    return this.#leave((link) => link.closedByBroker())
+  }
+
+  close(): void {
+    this.#leaving.abort()
+    this.#complete = true
+    for (const link of this.#links.values()) link.close()
+  }
+
+  async #leave(how: (link: BrokerLink) => Promise<void>): Promise<void> {
+    this.#leaving.abort()
+    await this.#found // brokers have to be told of a failure that comes before they are known
+    this.#complete = true
+    await Promise.all([...this.#links.values()].map(how))
+  }
+
+  async #watch(name: Name): Promise<void> {
+    const { signal } = this.#leaving
+    await this.#found
+    while (!signal.aborted) {
+      const wait = this.#options.discoverySeconds * 1000 * (0.75 + Math.random() / 2)
+      const next = name.brokers.length === 0 ? Math.min(wait, RETRY) : wait
+      await pause(next, undefined, { signal }).catch(() => {})
+      if (!signal.aborted) await this.#look(name)
+    }
+  }
+
+  async #look(name: Name): Promise<void> {
+    const { lookup, logger, onUnreached } = this.#options
+    const { host, port, family } = name
+    try {
+      const found = await addressesOf(host, family, lookup)
+      name.family = found.family // which alone is asked for from now on: half the questions
+      name.brokers = found.addresses.map((address) => formatAddress(address, port))
+      this.#update()
+    } catch (error) {
+      name.family = 0
+      logger.warn({ broker: host, err: error }, 'the brokers of this name cannot be looked up')
+      if (name.brokers.length > 0) return
+      onUnreached(formatAddress(host, port), `its name is not known: ${(error as Error).message}`)
+    }
+  }
+
+  /** Connects to brokers that are new, and forgets those that DNS has no more, once there is no connection to them. */
+  #update(): void {
+    if (this.#complete) return
+    const listed = new Set([...this.#fixed, ...this.#names.flatMap(({ brokers }) => brokers)])
+    for (const address of listed) if (!this.#links.has(address)) this.#links.set(address, this.#link(address))
+    for (const [address, link] of this.#links) {
+      if (listed.has(address) || link.isConnected) continue
+      link.close()
+      this.#links.delete(address)
+    }
+  }
+
+  #link(address: string): BrokerLink {
+    const { onUnreached, logger } = this.#options
+    logger.info({ broker: address }, 'connecting to a broker')
+    return new BrokerLink({
+      ...this.#options,
+      address,
+      onUnreached: (reason) => onUnreached(address, reason),
+    })
+  }
+}
