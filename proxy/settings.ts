@@ -147,7 +147,8 @@ export const ProxySettings = Type.Object(
         ),
         serverAddresses: Type.Array(Type.String({ pattern: '^tcp://.+:[0-9]+$' }), {
           minItems: 1,
-          description: 'Where servers reach the brokers; a server connects to each.',
+          description:
+            'Where servers reach the brokers. A server connects to each, and to every address that a name has, now or later.',
         }),
         credential: Type.String({
           minLength: 32,

@@ -8,7 +8,7 @@
   "prefix" "set prefix"
   "port" "set proxy.service.port, the port of the Service"
   "metrics.port" "it is 10102"
-  "broker.serverAddresses" "they follow from broker.replicas"
+  "broker.serverAddresses" "it is the headless Service of the brokers"
   "broker.credential" "set broker.credential.existingSecret; this would lie open in a ConfigMap"
   "cluster.kind" "it is kubernetes"
   "cluster.kubernetes.kubeconfig" "the proxy has an account of the cluster"

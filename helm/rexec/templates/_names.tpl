@@ -16,7 +16,7 @@
 {{- define "rexec.hubToken.name" -}}{{ .Values.hub.existingSecret.name | default (printf "%s-hub-token" (include "rexec.fullname" .)) }}{{- end }}
 
 {{- define "rexec.broker.name" -}}{{ include "rexec.fullname" . }}-broker{{- end }}
-{{- /* The headless Service: an address for each broker, for servers. */}}
+{{- /* The headless Service, for servers: its name has the address of each broker. */}}
 {{- define "rexec.broker.servers.name" -}}{{ include "rexec.fullname" . }}-broker-servers{{- end }}
 {{- define "rexec.brokerCredential.name" -}}{{ .Values.broker.credential.existingSecret.name | default (printf "%s-broker-credential" (include "rexec.fullname" .)) }}{{- end }}
 

@@ -61,6 +61,7 @@ function agentSettings(
   return checkSettings(AgentSettings, {
     name: server.name,
     brokers,
+    discoverySeconds: settings.agent.discoverySeconds,
     credentialFile: `${CONFIG}/${CREDENTIAL_KEY}`,
     socket: SOCKET,
     environmentsFolder: `${HOME}/environments`,

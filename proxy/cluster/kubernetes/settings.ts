@@ -162,6 +162,13 @@ export const KubernetesSettings = Type.Object(
           'Cores that it asks for; it may use ten times as many, to start and to pass on large results.',
         ),
         memory: quantity('192Mi', 'Its memory, asked for and limit.'),
+        discoverySeconds: Type.Integer({
+          minimum: 1,
+          maximum: 3600,
+          default: 5,
+          description:
+            'Time after which it looks the names in broker.serverAddresses up again, for brokers that have come or gone.',
+        }),
       },
       section,
     ),

@@ -1,11 +1,8 @@
 {{- /* The proxy's settings: what the chart knows, and over it proxy.config. JSON, which is YAML too, keeps large numbers whole. */}}
 
 {{- define "rexec.proxy.settings" -}}
-{{- $brokers := list }}
-{{- $servers := include "rexec.broker.servers.name" . }}
-{{- range $index := until (int .Values.broker.replicas) }}
-{{- $brokers = append $brokers (printf "tcp://%s-%d.%s.%s.svc:5560" (include "rexec.broker.name" $) $index $servers $.Release.Namespace) }}
-{{- end }}
+{{- /* One name with the addresses of all brokers, so that servers learn of those that are added. */}}
+{{- $brokers := list (printf "tcp://%s.%s.svc:5560" (include "rexec.broker.servers.name" .) .Release.Namespace) }}
 {{- $broker := dict
   "clientAddress" (printf "tcp://%s.%s.svc:%v" (include "rexec.broker.name" .) .Release.Namespace .Values.broker.service.port)
   "serverAddresses" $brokers }}

@@ -53,12 +53,18 @@ t.test('the Secret belongs to its Job and cannot be changed', async (t) => {
 t.test('its settings are what an agent takes, with what was approved', async (t) => {
   const request = { requirements: ['numpy>=2'], concurrency: 3, idleSeconds: 100, lifetimeSeconds: 200 }
   const packageIndex = { url: 'https://pypi.test/simple', trustedHosts: ['pypi.test'] }
-  const { server, secret } = secretOf(request, { packageIndex, drainSeconds: 9, readySeconds: 70 })
+  const { server, secret } = secretOf(request, {
+    packageIndex,
+    drainSeconds: 9,
+    readySeconds: 70,
+    agent: { discoverySeconds: 11 },
+  })
   const settings = JSON.parse(secret.stringData!['settings.json']!)
   t.same(checkSettings(AgentSettings, settings), settings, 'an agent starts with them')
   t.match(settings, {
     name: 'default',
     brokers,
+    discoverySeconds: 11,
     credentialFile: '/etc/rexec/credential',
     socket: '/run/rexec/agent.sock',
     environmentsFolder: '/home/rexec/environments',
