@@ -1,8 +1,9 @@
-import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
 import t, { type Test } from 'tap'
-import { FakeBroker } from '../support/fake-broker.ts'
+import { FakeBroker, type FakeEvent } from '../support/fake-broker.ts'
+import { Pickles } from '../support/pickles.ts'
 import { ServerCalls } from '../support/server-calls.ts'
+import { sharedPython } from '../support/shared-python.ts'
 import { startServer } from '../support/start-server.ts'
 import { TestServer, type TestServerOptions } from '../support/test-server.ts'
 
@@ -14,6 +15,12 @@ async function ready(t: Test, options: Omit<TestServerOptions, 'brokers'> = {}) 
 
 const SLEEP =
   'def f(seconds):\n  import os, time\n  print(os.getpid())\n  time.sleep(seconds)\n  return "slept"'
+
+// Pickled beforehand: a server that has a limit for its time does not wait for that.
+const pickles = new Pickles(await sharedPython())
+t.teardown(() => pickles.close())
+const sleepLonger = await pickles.dump(SLEEP, 'f', '(3.3,)')
+const sleepLong = await pickles.dump(SLEEP, 'f', '(1000,)')
 
 t.test('READY shows the credential and what the server can do (S1)', async (t) => {
   const { broker } = await ready(t, { credential: 'the.jwt.here\n', settings: { concurrency: 7 } })
@@ -40,22 +47,34 @@ t.test('no credential in logs, arguments or the worker’s environment', async (
 })
 
 t.test('a refused credential: failed with credential_refused, exit code 1', async (t) => {
-  const broker = await FakeBroker.start()
-  broker.refuse = ['credential_refused', 'It has expired.']
-  const server = await TestServer.start({ brokers: [broker.address] })
+  const broker = await FakeBroker.start({ refuse: ['credential_refused', 'It has expired.'] })
+  const server = await TestServer.start({ brokers: [broker.address], withoutWorker: true })
   t.teardown(async () => {
     await server.close()
     broker.close()
   })
-  const workerExit = once(server.worker!, 'exit')
-  t.strictSame(await once(server.agent, 'exit'), [1, null])
+  t.strictSame(await server.agentEnded, [1, null])
   t.match(server.states.at(-1), { state: 'failed', code: 'credential_refused', message: /It has expired/ })
-  t.strictSame(await workerExit, [1, null])
+})
+
+t.test('a credential that is refused later on: the worker ends with exit code 1 too', async (t) => {
+  const { broker, server } = await ready(t)
+  broker.close()
+  const again = await FakeBroker.start({
+    address: broker.address,
+    refuse: ['credential_refused', 'It has expired.'],
+  })
+  t.teardown(() => again.close())
+  t.strictSame(await Promise.all([server.agentEnded, server.workerEnded]), [
+    [1, null],
+    [1, null],
+  ])
+  t.match(server.states.at(-1), { state: 'failed', code: 'credential_refused' })
 })
 
 t.test('no worker within workerSeconds: server_failed', async (t) => {
   const { server } = await startServer(t, { withoutWorker: true, settings: { workerSeconds: 1 } })
-  t.strictSame(await once(server.agent, 'exit'), [1, null])
+  t.strictSame(await server.agentEnded, [1, null])
   t.match(server.states.at(-1), {
     state: 'failed',
     code: 'server_failed',
@@ -64,20 +83,22 @@ t.test('no worker within workerSeconds: server_failed', async (t) => {
 })
 
 t.test('idleSeconds without a call end the server', async (t) => {
-  // Long enough for the first call to come in time on a machine that has other things to do.
-  const server = await ready(t, { settings: { idleSeconds: 4 } })
-  t.equal((await server.run(SLEEP, '(4.5,)')).result, 'slept', 'a running call is no idleness')
-  const workerExit = once(server.server.worker!, 'exit')
-  t.strictSame(await once(server.server.agent, 'exit'), [0, null])
-  t.strictSame(await workerExit, [0, null])
-  t.match(server.server.states.at(-1), { state: 'stopping', message: 'It had no call for 4 seconds.' })
-  t.strictSame((await server.broker.seen(([verb]) => verb === 'DRAIN'))[1], 'It had no call for 4 seconds.')
+  const server = await ready(t, { settings: { idleSeconds: 3 } })
+  const outcome = await server.collect(server.broker.call(...sleepLonger))
+  t.equal(outcome.result, 'slept', 'a running call is no idleness')
+  t.strictSame(await server.server.agentEnded, [0, null])
+  t.strictSame(await server.server.workerEnded, [0, null])
+  t.match(server.server.states.at(-1), { state: 'stopping', message: 'It had no call for 3 seconds.' })
+  t.strictSame((await server.broker.seen(([verb]) => verb === 'DRAIN'))[1], 'It had no call for 3 seconds.')
 })
 
 t.test('lifetimeSeconds end the server whatever it does', async (t) => {
-  const server = await ready(t, { settings: { lifetimeSeconds: 1, drainSeconds: 0 } })
-  const { error } = await server.run(SLEEP, '(1000,)')
-  t.match(error?.message, /life time of 1 seconds is over.*\[server_stopping\]/)
+  const { broker } = await startServer(t, { settings: { lifetimeSeconds: 3, drainSeconds: 0 } })
+  await broker.seen(([verb]) => verb === 'READY')
+  let last: FakeEvent | undefined
+  for await (const event of broker.call(...sleepLong)) last = event
+  const { message } = (await pickles.load(last!.payload)) as Record<string, string>
+  t.match(message, /life time of 3 seconds is over.*\[server_stopping\]/)
 })
 
 t.test('SIGTERM: running calls go on, then the agent ends and with it the worker', async (t) => {
@@ -85,10 +106,9 @@ t.test('SIGTERM: running calls go on, then the agent ends and with it the worker
   const outcome = server.run(SLEEP, '(0.5,)', {
     onEvent: (event) => 'data' in event && server.server.agent.kill('SIGTERM'),
   })
-  const exits = Promise.all([once(server.server.agent, 'exit'), once(server.server.worker!, 'exit')])
   t.equal((await outcome).result, 'slept')
   server.broker.close()
-  t.strictSame(await exits, [
+  t.strictSame(await Promise.all([server.server.agentEnded, server.server.workerEnded]), [
     [0, null],
     [0, null],
   ])
@@ -105,8 +125,6 @@ t.test('SIGTERM: after drainSeconds running calls end with server_stopping', asy
 t.test('a second SIGTERM is obeyed at once, and nothing stays', async (t) => {
   const server = await ready(t)
   let pid = 0
-  const exited = once(server.server.agent, 'exit')
-  const workerExited = once(server.server.worker!, 'exit')
   void server.run(SLEEP, '(1000,)', {
     onEvent: (event) => {
       if ('data' in event) pid = Number(event.data)
@@ -114,15 +132,15 @@ t.test('a second SIGTERM is obeyed at once, and nothing stays', async (t) => {
       void server.broker.seen(([verb]) => verb === 'DRAIN').then(() => server.server.agent.kill('SIGTERM'))
     },
   })
-  t.strictSame(await exited, [0, null])
-  await workerExited
+  t.strictSame(await server.server.agentEnded, [0, null])
+  await server.server.workerEnded
   await t.rejects(readFile(`/proc/${pid}/stat`))
 })
 
 t.test('SIGTERM to the worker stops the server too: in a pod it comes there first', async (t) => {
   const server = await ready(t)
   server.server.worker!.kill('SIGTERM')
-  t.strictSame(await once(server.server.agent, 'exit'), [0, null])
+  t.strictSame(await server.server.agentEnded, [0, null])
   t.match(server.server.states.at(-1), { state: 'stopping' })
 })
 
@@ -134,9 +152,8 @@ t.test('SIGINT to the worker is not its business', async (t) => {
 
 t.test('--exit-with-parent: an agent whose stdin ends leaves nothing', async (t) => {
   const server = await ready(t, { agentArgs: ['--exit-with-parent'] })
-  const exits = Promise.all([once(server.server.agent, 'exit'), once(server.server.worker!, 'exit')])
   server.server.agent.stdin!.end()
-  t.strictSame(await exits, [
+  t.strictSame(await Promise.all([server.server.agentEnded, server.server.workerEnded]), [
     [0, null],
     [0, null],
   ])
@@ -147,14 +164,13 @@ t.test(
   async (t) => {
     const server = await ready(t)
     let pid = 0
-    const exited = once(server.server.worker!, 'exit')
     void server.run(SLEEP, '(1000,)', {
       onEvent: (event) => {
         if ('data' in event) pid = Number(event.data)
         server.server.agent.kill('SIGKILL')
       },
     })
-    t.strictSame(await exited, [1, null])
+    t.strictSame(await server.server.workerEnded, [1, null])
     await t.rejects(readFile(`/proc/${pid}/stat`))
   },
 )
@@ -166,7 +182,7 @@ t.test('a worker that is killed: its calls fail with worker_lost, then the agent
   })
   t.match(error?.message, '[worker_lost]')
   server.broker.close()
-  await once(server.server.agent, 'exit')
+  await server.server.agentEnded
   t.match(server.server.states.at(-1), { state: 'failed', code: 'worker_lost' })
 })
 
@@ -193,7 +209,7 @@ t.test(
         server.broker.close()
       },
     })
-    const again = await FakeBroker.start(address)
+    const again = await FakeBroker.start({ address })
     t.teardown(() => again.close())
     const [, , , info] = await again.seen(([verb]) => verb === 'READY')
     t.match(JSON.parse(info!), { state: 'ready' })

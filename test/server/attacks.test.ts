@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -213,7 +212,6 @@ t.test(
   'puts files in the place of the next FIFOs, or takes the socket away: no call waits for ever',
   async (t) => {
     const { attack, server } = await start(t, { settings: { prefork: 1, concurrency: 1, sidecar: true } })
-    const exited = once(server.server.worker!, 'exit')
     await attack('os.unlink(path)')
     const { result, error } = await server.run('def f(): return "one was ready"')
     t.ok(result === 'one was ready' || error)
@@ -222,7 +220,7 @@ t.test(
       /No process could be made ready.*\[worker_died\]/,
     )
     t.match(await server.broker.state('failed'), '[worker_died]', 'after some more attempts the server ends')
-    t.strictSame(await exited, [1, null])
+    t.strictSame(await server.server.workerEnded, [1, null])
   },
 )
 

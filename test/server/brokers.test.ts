@@ -75,8 +75,11 @@ function open(t: Test, addresses: string[], lookup?: Lookup) {
 async function call(broker: TestBroker): Promise<{ message: string }> {
   const client = await broker.client()
   client.send('', token, 'f', 'a')
-  const [, payload] = await client.next()
-  return (await unpickle(payload!)) as { message: string }
+  for (;;) {
+    const [, payload] = await client.next()
+    const event = (await unpickle(payload!)) as { type: string; message: string }
+    if (event.type === 'ERROR') return event
+  }
 }
 
 t.test('a server that runs connects to brokers that are added, and leaves those that go (S8)', async (t) => {

@@ -64,7 +64,6 @@ const fresh = (home: string, requirement: string) => ({
 
 t.test('a worker as the first process of a container', { skip: noContainer }, async (t) => {
   const server = await start(t)
-  const worker = server.server.worker!
 
   t.test('has no rights, and the parent of all is process 1', async (t) => {
     const { result, error } = await server.run(
@@ -119,9 +118,8 @@ def f():
   })
 
   t.test('SIGTERM ends it in order, with exit code 0', async (t) => {
-    const exited = once(worker, 'exit')
-    process.kill(firstProcess(worker.pid!), 'SIGTERM')
-    t.strictSame(await exited, [0, null])
+    process.kill(firstProcess(server.server.worker!.pid!), 'SIGTERM')
+    t.strictSame(await server.server.workerEnded, [0, null])
   })
 })
 
@@ -147,9 +145,8 @@ t.test('SIGTERM while it installs ends it in order', { skip: noContainer }, asyn
     settings: { ...settings, ...fresh(env.HOME, 'numpy==1.26.4') },
   })
   await server.said(({ message }) => message.startsWith('Installing'))
-  const exited = once(server.worker!, 'exit')
   process.kill(firstProcess(server.worker!.pid!), 'SIGTERM')
-  t.strictSame(await exited, [0, null])
+  t.strictSame(await server.workerEnded, [0, null])
 })
 
 t.test('it installs with a read-only root', { skip: noContainer }, async (t) => {

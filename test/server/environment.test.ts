@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
@@ -98,15 +97,14 @@ t.test('a failed installation: state, exit code 1, and the installer’s own wor
     settings: fresh(t.testdir(), 'no-such-package-of-rexec==1.0'),
     env: { PATH: await withUv() },
   })
-  const [exitCode] = await once(server.agent, 'exit')
+  const [exitCode] = await server.agentEnded
   t.equal(exitCode, 1)
   t.match(
     await broker.state('failed'),
     /The installer said:\n.*no-such-package-of-rexec.*\[install_failed\]/s,
   )
   t.match(await server.said(({ state }) => state === 'failed'), { code: 'install_failed' })
-  if (server.worker!.exitCode === null) await once(server.worker!, 'exit')
-  t.equal(server.worker!.exitCode, 1)
+  t.strictSame(await server.workerEnded, [1, null])
 })
 
 t.test('a requirement that would be an option or a shell command is a bad requirement', async (t) => {
@@ -114,7 +112,7 @@ t.test('a requirement that would be an option or a shell command is a bad requir
   for (const requirement of ['--target=/tmp', '-r/etc/passwd', 'x; touch pwned', '$(touch pwned)']) {
     const settings = { ...fresh(folder, requirement), environmentDigest: digestOf(requirement) }
     const { broker, server } = await startServer(t, { settings, env: { PATH: await withUv() } })
-    await once(server.agent, 'exit')
+    await server.agentEnded
     t.match(await broker.state('failed'), '[install_failed]', requirement)
   }
   await t.rejects(readFile('pwned'))
@@ -135,7 +133,7 @@ t.test('another Python than the settings say is python_missing', async (t) => {
   const { broker, server } = await startServer(t, {
     settings: { python: '3.99', environmentDigest: digestOf('3.99') },
   })
-  await once(server.agent, 'exit')
+  await server.agentEnded
   t.match(await broker.state('failed'), /Python 3\.99 was asked for.*\[python_missing\]/)
 })
 
@@ -164,7 +162,7 @@ t.test('no uv, no pip, no ensurepip: the sentence says what to install', async (
   })
   const settings = fresh(folder, TINY)
   const { broker, server } = await startServer(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
-  await once(server.agent, 'exit')
+  await server.agentEnded
   t.match(await broker.state('failed'), /ensurepip is missing.*python3-venv/)
 })
 
@@ -173,7 +171,7 @@ t.test('installSeconds ends an installer that hangs, and what it has started', a
   const PATH = await program(folder, 'uv', '#!/bin/sh\necho waiting for $$\nsleep 1000\n')
   const settings = { ...fresh(folder, TINY), installSeconds: 1 }
   const { broker, server } = await startServer(t, { settings, env: { PATH } })
-  await once(server.agent, 'exit')
+  await server.agentEnded
   t.match(await broker.state('failed'), 'not done after 1 seconds')
   const pid = /waiting for (\d+)/.exec(messages(broker).join('\n'))![1]
   await t.rejects(readFile(`/proc/${pid}/stat`))
@@ -185,9 +183,8 @@ t.test('an agent that is killed ends the installation', async (t) => {
   const settings = { ...fresh(folder, TINY) }
   const { broker, server } = await startServer(t, { settings, env: { PATH } })
   await broker.seen(([, json]) => !!json?.includes('waiting'))
-  const exited = once(server.worker!, 'exit')
   server.agent.kill('SIGKILL')
-  t.strictSame(await exited, [1, null])
+  t.strictSame(await server.workerEnded, [1, null])
 })
 
 t.test('passwords of the index: not in arguments, logs or messages', async (t) => {
@@ -199,7 +196,7 @@ t.test('passwords of the index: not in arguments, logs or messages', async (t) =
   )
   const settings = { ...fresh(folder, TINY), indexUrl: 'https://me:s3cret-pass@example.org/simple' }
   const { broker, server } = await startServer(t, { settings, env: { PATH } })
-  await once(server.agent, 'exit')
+  await server.agentEnded
   const all = [...server.log, ...messages(broker)].join('\n')
   t.match(all, 'example.org')
   t.notMatch(all, 's3cret-pass')
@@ -215,7 +212,7 @@ t.test('progress lines are short and without control characters', async (t) => {
   )
   const settings = { ...fresh(folder, TINY) }
   const { broker, server } = await startServer(t, { settings, env: { PATH } })
-  await once(server.agent, 'exit')
+  await server.agentEnded
   const told = messages(broker)
   t.ok(told.includes('now this'))
   t.ok(told.slice(0, -1).every((line) => line.length <= 200))

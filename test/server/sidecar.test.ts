@@ -20,19 +20,18 @@ async function terminationMessage({ settings }: TestServer): Promise<Record<stri
 }
 
 /** The kubelet's SIGTERM after the worker has ended: the agent must still be there, and end at once. */
-async function endsBySignal(t: Test, { agent }: TestServer): Promise<number | null> {
+async function endsBySignal(t: Test, { agent, agentEnded }: TestServer): Promise<number | null> {
   await pause(300) // an agent that would end by itself has done so
   t.equal(agent.exitCode, null, 'the agent waits')
-  const exited = once(agent, 'exit')
   agent.kill('SIGTERM')
-  const [exitCode] = await exited
+  const [exitCode] = await agentEnded
   return exitCode
 }
 
 /** A worker that comes when all is over; its exit code. */
 async function lateWorker(server: TestServer): Promise<number | null> {
   server.startWorker()
-  const [exitCode] = await once(server.worker!, 'exit')
+  const [exitCode] = await server.workerEnded
   return exitCode
 }
 
@@ -45,7 +44,7 @@ t.test('idle: the worker ends with exit code 0, the agent waits for SIGTERM and 
   const calls = await ServerCalls.start({ settings: sidecar(t, { idleSeconds: 1 }) })
   t.teardown(() => calls.close())
   const { server } = calls
-  t.strictSame(await once(server.worker!, 'exit'), [0, null])
+  t.strictSame(await server.workerEnded, [0, null])
   t.strictSame(await terminationMessage(server), {
     state: 'stopping',
     message: 'It had no call for 1 seconds.',
@@ -63,7 +62,8 @@ t.test('a failed installation: the worker ends with exit code 1, and the reason 
       requirements: ['no-such-package-of-rexec==1.0'],
     }),
   })
-  t.strictSame(await once(server.worker!, 'exit'), [1, null])
+  t.strictSame(await server.workerEnded, [1, null])
+  await server.said(({ state }) => state === 'failed') // the worker does not wait for its agent to have noted it
   const { state, code, message } = await terminationMessage(server)
   t.match({ state, code }, { state: 'failed', code: 'install_failed' })
   t.match(message, /no-such-package-of-rexec.*\[install_failed\]$/s)
@@ -97,10 +97,9 @@ t.test('a pod is deleted: SIGTERM to the worker, running calls end, worker 0, th
   const outcome = calls.run(SLEEP, '(1,)', {
     onEvent: (event) => printed(event) && server.worker!.kill('SIGTERM'),
   })
-  const workerExit = once(server.worker!, 'exit')
   t.equal((await outcome).result, 'slept')
   calls.broker.close()
-  t.strictSame(await workerExit, [0, null])
+  t.strictSame(await server.workerEnded, [0, null])
   t.strictSame(await terminationMessage(server), { state: 'stopping', message: 'It was told to stop.' })
   t.equal(await endsBySignal(t, server), 0)
 })
@@ -115,9 +114,8 @@ t.test('a pod is deleted while its worker installs: that is no failure', async (
     }),
   })
   await server.said(({ message }) => message.startsWith('Installing'))
-  const exited = once(server.worker!, 'exit')
   server.worker!.kill('SIGTERM')
-  t.strictSame(await exited, [0, null])
+  t.strictSame(await server.workerEnded, [0, null])
   t.equal((await terminationMessage(server)).state, 'stopping')
   t.equal(await endsBySignal(t, server), 0)
 })
@@ -125,18 +123,16 @@ t.test('a pod is deleted while its worker installs: that is no failure', async (
 t.test('a pod is deleted before its worker has started: the agent does not wait for it', async (t) => {
   const { server } = await startServer(t, { withoutWorker: true, settings: sidecar(t) })
   await server.said(({ state }) => state === 'starting')
-  const exited = once(server.agent, 'exit')
   server.agent.kill('SIGTERM')
-  t.strictSame(await exited, [0, null])
+  t.strictSame(await server.agentEnded, [0, null])
 })
 
 t.test('an agent that was killed and is started again serves nobody and says why', async (t) => {
   const calls = await ServerCalls.start({ settings: sidecar(t) })
   t.teardown(() => calls.close())
   const { server, broker } = calls
-  const exited = once(server.worker!, 'exit')
   server.agent.kill('SIGKILL')
-  t.strictSame(await exited, [1, null])
+  t.strictSame(await server.workerEnded, [1, null])
   server.startAgent()
   t.match(await broker.state('failed'), /was started again.*\[server_lost\]/)
   t.equal((await terminationMessage(server)).code, 'server_lost')

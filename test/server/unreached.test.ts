@@ -12,7 +12,7 @@ t.test('a server that no broker has taken says why, and is not ready until one h
   )
   t.equal(state, 'installing')
   t.notOk(server.states.some(({ state }) => state === 'ready'))
-  const broker = await FakeBroker.start(address)
+  const broker = await FakeBroker.start({ address })
   t.teardown(() => broker.close())
   await server.said(({ state }) => state === 'ready')
   t.match(server.states.at(-1), { state: 'ready', message: '' })

@@ -8,6 +8,12 @@ export interface FakeEvent {
   payload: Buffer
 }
 
+interface FakeBrokerOptions {
+  address?: string
+  /** What is sent in place of WELCOME. */
+  refuse?: [code: string, sentence: string] | undefined
+}
+
 /**
  * A scripted broker for servers (docs/protocol.md, section 3) on a zeromq.js Router: it welcomes whoever comes and
  * records what it is told. It closes when its server drains or has failed and no call runs.
@@ -25,13 +31,13 @@ export class FakeBroker {
   address = ''
   /** The routing id of the server that said READY last. */
   server: Buffer = Buffer.alloc(0)
-  /** What is sent in place of WELCOME. */
-  refuse: [code: string, sentence: string] | undefined
+  #refuse: FakeBrokerOptions['refuse']
   welcome = { heartbeat: 5, timeout: 20 }
 
   /** With an address: in the place of one that has been closed, as soon as the address is free again. */
-  static async start(address = 'tcp://127.0.0.1:0'): Promise<FakeBroker> {
+  static async start({ address = 'tcp://127.0.0.1:0', refuse }: FakeBrokerOptions = {}): Promise<FakeBroker> {
     const broker = new FakeBroker()
+    broker.#refuse = refuse
     for (let bound = false; !bound; ) {
       bound = await broker.#router.bind(address).then(
         () => true,
@@ -63,7 +69,7 @@ export class FakeBroker {
     const verb = String(frames[0])
     if (verb === 'READY') {
       this.server = peer
-      if (this.refuse) await this.send('REFUSED', ...this.refuse)
+      if (this.#refuse) await this.send('REFUSED', ...this.#refuse)
       else await this.send('WELCOME', JSON.stringify(this.welcome))
     }
     if (verb === 'EVENT') this.#event(frames)

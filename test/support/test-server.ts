@@ -35,12 +35,17 @@ export interface TestServerOptions {
   workerPrefix?: string[]
 }
 
+type Ended = Promise<[exitCode: number | null, signal: NodeJS.Signals | null]>
+
 /** A real agent process and a real worker process, as a cluster starts them. */
 export class TestServer {
   readonly folder: string
   readonly settings: AgentSettings
   agent!: ChildProcess
   worker: ChildProcess | undefined
+  /** Resolves when the agent has ended and all that it said has been read. */
+  agentEnded!: Ended
+  workerEnded!: Ended
   readonly states: AgentStateLine[] = []
   /** The agent's log lines. */
   readonly log: string[] = []
@@ -62,6 +67,7 @@ export class TestServer {
         stdio: ['pipe', 'pipe', 'inherit'],
       },
     )
+    this.agentEnded = ended(this.agent)
     createInterface({ input: this.agent.stdout! }).on('line', (line) => {
       this.log.push(line)
       const entry = JSON.parse(line)
@@ -97,24 +103,29 @@ export class TestServer {
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, ...this.#options.env },
     })
+    this.workerEnded = ended(this.worker)
   }
 
   /** Resolves with the next state line that fits, or a past one. */
   async said(fits: (line: AgentStateLine) => boolean): Promise<AgentStateLine> {
-    for (;;) {
+    const over = this.agentEnded
+    for (let ended = false; ; ) {
       const found = this.states.find(fits)
       if (found) return found
-      await once(this.agent.stdout!, 'data')
+      if (ended) throw new Error(`the agent never said so, but: ${JSON.stringify(this.states)}`)
+      ended = await Promise.race([once(this.agent.stdout!, 'data').then(() => false), over.then(() => true)])
     }
   }
 
   async close(): Promise<void> {
-    for (const child of [this.agent, this.worker]) {
-      if (!child || child.exitCode !== null || child.signalCode !== null) continue
-      const exited = once(child, 'exit')
-      child.kill('SIGKILL')
-      await exited
-    }
+    this.agent.kill('SIGKILL')
+    this.worker?.kill('SIGKILL')
+    await Promise.all([this.agentEnded, this.workerEnded])
     await rm(this.folder, { recursive: true, force: true })
   }
+}
+
+/** Noted from the start: a process may end while a test waits for something else. */
+function ended(child: ChildProcess): Ended {
+  return once(child, 'close') as Ended
 }
