@@ -106,6 +106,7 @@ export class GivenApiServer implements ApiServer {
   /** Ends what was made here; the cluster stays as it is. */
   stop = async (): Promise<void> => {
     this.#admin.close()
+    this.#kubectl.end()
     await rm(this.folder, { recursive: true, force: true })
   }
 }

@@ -193,6 +193,7 @@ export class OwnApiServer implements ApiServer {
   /** Ends everything and removes the folder. */
   stop = async (): Promise<void> => {
     this.#admin?.close()
+    this.#kubectl?.end()
     await Promise.all([...this.#children.values()].map((child) => child.kill()))
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
   }

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { dirname, join } from 'node:path'
 
 /** Runs kubectl with a kubeconfig. */
 export class Kubectl {
   readonly #program: string
+  readonly #running = new Set<ChildProcess>()
   readonly kubeconfig: string
 
   constructor(program: string, kubeconfig: string) {
@@ -28,6 +29,11 @@ export class Kubectl {
     return (await this.run('create', 'token', serviceAccount, `--namespace=${namespace}`)).trim()
   }
 
+  /** Ends those that still run, such as one that waits for what will not come: its cluster ends. */
+  readonly end = (): void => {
+    for (const child of this.#running) child.kill('SIGKILL')
+  }
+
   async #run(args: string[], input = ''): Promise<string> {
     // What it remembers of a cluster goes by the address, which another cluster may have had before.
     const env = { ...process.env, KUBECACHEDIR: join(dirname(this.kubeconfig), 'cache') }
@@ -43,7 +49,8 @@ export class Kubectl {
     child.stdin.on('error', () => undefined).end(input)
     const { promise, resolve, reject } = Promise.withResolvers<number | null>()
     child.on('error', reject).on('close', resolve)
-    const code = await promise
+    this.#running.add(child)
+    const code = await promise.finally(() => this.#running.delete(child))
     if (code === 0) return output.stdout
     throw new Error(`kubectl ${args.join(' ')} ended with exit code ${code}: ${output.stderr.trim()}`)
   }

@@ -134,6 +134,7 @@ async function startPrograms(
     startContainerd(machine, slot.folder, store, images, folders),
   ])
   const kubectl = new Kubectl(join(kubernetes, 'kubectl'), plane.kubeconfig)
+  defer(kubectl.end)
   const startKubelet = await prepareKubelet(machine, slot, plane, kubernetes)
   await makeNode(kubectl, slot)
   startKubelet()
