@@ -78,7 +78,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
         throw error
       },
     )
-  const inquiry = new Inquiry(router, identify, queue.askSeconds * 1000, logger)
+  const inquiry = new Inquiry(router, identify, queue, logger)
   const limits: ConnectionLimits = {
     maxFrames: messages.maxFrames,
     maxMessageBytes: messages.maxBytes,

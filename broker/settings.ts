@@ -125,6 +125,10 @@ export const BrokerSettings = Type.Object(
       max: count(100_000, 'Waiting calls of all users; further ones are answered broker_overloaded.'),
       maxBytes: count(512 * MiB, 'Their bytes.', 1024),
       timeoutSeconds: seconds(1800, 'A call that has waited for so long ends with an error.'),
+      connectSeconds: seconds(
+        60,
+        'A call to a server that is ready, and not connected to this broker, ends after this time (server_not_connected).',
+      ),
       askSeconds: seconds(
         1,
         "Time between questions about a user's servers while calls wait and none is connected.",

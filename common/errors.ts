@@ -183,6 +183,10 @@ export const errorTable = {
     status: 504,
     says: 'Your server did not become ready in time. Look at its state and logs, then call again.',
   },
+  server_not_connected: {
+    status: 504,
+    says: 'Your server is running, but has not connected to the broker that has your call. Call again; if it stays so, start your server anew and tell your administrator.',
+  },
   server_lost: {
     status: 502,
     says: 'The connection to your server was lost while the call ran. Look at its state, then call again.',

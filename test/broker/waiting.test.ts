@@ -163,6 +163,35 @@ t.test('a server that connects while a call waits is given it, and no more is as
   t.ok(asked.length > 0)
 })
 
+t.test(
+  'calls to a server that is ready and not connected say so, and wait for connectSeconds (C3)',
+  async (t) => {
+    const at = (phase: Servers[number]['phase'], message = ''): Servers => [
+      { name: 'default', phase, message },
+    ]
+    const waits = 'Your server is ready. This call waits until it has connected to this broker.\n'
+
+    t.test('one that never connects', async (t) => {
+      const { identify } = proxy(at('ready'), at('installing', 'again'), at('ready'))
+      const { client, token } = await startBroker(t, { queue: { connectSeconds: 0.2 } }, identify)
+      const peer = await client()
+      peer.send('', await token('alice'), 'f', 'a')
+      await nextProgress(t, peer, 'again\n')
+      await nextProgress(t, peer, waits)
+      await nextError(t, peer, 'server_not_connected')
+    })
+
+    t.test('one that connects', async (t) => {
+      const { client, token, server } = await startBroker(t, {}, proxy(at('ready')).identify)
+      const peer = await client()
+      peer.send('', await token('alice'), 'f', 'a')
+      await nextProgress(t, peer, waits)
+      const alice = await server('alice')
+      t.equal((await alice.texts())[3], 'a')
+    })
+  },
+)
+
 t.test('a token that was withdrawn ends its waiting calls; another user of the answer, too', async (t) => {
   const withdrawn = await startBroker(t, {}, proxy(new RexecError('not_allowed')).identify)
   const peer = await withdrawn.client()
