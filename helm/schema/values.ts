@@ -114,7 +114,8 @@ export const ChartValues = section({
   hub: section({
     apiUrl: JupyterhubSettings.properties.apiUrl,
     serviceName: JupyterhubSettings.properties.serviceName,
-    publicUrl: orEmpty(JupyterhubSettings.properties.publicUrl),
+    // The slash at the end is added.
+    publicUrl: Type.String({ pattern: '^(https?://[^?#@\\s]+|/[^?#\\s]*)?$' }),
     // No pattern: what does not match one is quoted.
     apiToken: Type.Union([Type.String({ maxLength: 0 }), Type.String({ minLength: 16, maxLength: 4096 })]),
     existingSecret: existingSecret(),

@@ -3,7 +3,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { HELM_MAJORS } from '../cluster/tools/helm.ts'
 import { helmMissing } from '../cluster/tools.ts'
-import { renderChart } from '../support/chart.ts'
+import { CHART, renderChart } from '../support/chart.ts'
 import { openHelm } from './helm.ts'
 
 const skip = (await helmMissing()) ?? false
@@ -78,13 +78,18 @@ t.test('values that fit their types but not one another are named, with what to 
     rbac: { mode: 'namespaces' },
     hub: { apiToken: 'x'.repeat(32), existingSecret: { name: 'hub' } },
     serviceAccount: { create: false },
-    proxy: { httpRoute: { enabled: true }, config: { identity: { authenticators: ['kubernetes'] } } },
+    proxy: {
+      httpRoute: { enabled: true },
+      autoscaling: { enabled: true, minReplicas: 9 },
+      config: { identity: { authenticators: ['kubernetes'] } },
+    },
   })
   for (const name of [
     'proxy.config.cluster.kubernetes.namespaces.given',
     'hub.apiToken',
     'serviceAccount.name',
     'proxy.httpRoute.parentRefs',
+    'proxy.autoscaling.minReplicas',
     'rbac.tokenReview',
   ]) {
     t.match(said, `- ${name}: `)
@@ -92,6 +97,33 @@ t.test('values that fit their types but not one another are named, with what to 
   t.match(await refusal({ fullnameOverride: '' }, '1st'), '- fullnameOverride: ')
   t.match(await refusal({ admissionPolicy: { create: false } }), '- admissionPolicy.create: ')
 })
+
+t.test(
+  "the hub's address: with or without a slash at its end, and warned of beside another prefix",
+  { skip },
+  async (t) => {
+    const helm = await openHelm(t, 4)
+    for (const [publicUrl, prefix, told, passedOn] of [
+      ['https://hub.example.org', '/services/rexec', 'https://hub.example.org/'],
+      ['https://hub.example.org/', '/services/rexec', 'https://hub.example.org/'],
+      ['https://hub.example.org/lab', '/lab/services/rexec', 'https://hub.example.org/lab/'],
+      [
+        'https://hub.example.org/lab/',
+        '/services/rexec',
+        'https://hub.example.org/lab/',
+        '/lab/services/rexec',
+      ],
+      ['/', '/lab/services/rexec', '/', '/services/rexec'],
+    ] as const) {
+      const said = await helm.run(['install', 'rexec', CHART, '--dry-run=client'], {
+        hub: { publicUrl },
+        prefix,
+      })
+      t.match(said, `"publicUrl": "${told}"`)
+      t.equal(/passes (\S+) on/.exec(said)?.[1], passedOn, publicUrl)
+    }
+  },
+)
 
 t.test('a section with nothing below it is named: it would take all defaults away', { skip }, async (t) => {
   const { refusal } = await openHelm(t, 4)

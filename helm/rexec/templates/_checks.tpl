@@ -55,6 +55,11 @@
 {{- if and .Values.proxy.httpRoute.enabled (not .Values.proxy.httpRoute.parentRefs) }}
 {{- $problems = append $problems "proxy.httpRoute.parentRefs: name the gateway" }}
 {{- end }}
+{{- with .Values.proxy.autoscaling }}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
+{{- $problems = append $problems "proxy.autoscaling.minReplicas: at most maxReplicas" }}
+{{- end }}
+{{- end }}
 {{- if lt (int .Values.broker.replicas) 1 }}
 {{- $problems = append $problems "broker.replicas: at least 1" }}
 {{- end }}

@@ -19,7 +19,7 @@
 {{- if has "jupyterhub" $identity.authenticators }}
 {{- $jupyterhub := dict "apiUrl" .Values.hub.apiUrl "serviceName" .Values.hub.serviceName }}
 {{- with .Values.hub.publicUrl }}
-{{- $_ := set $jupyterhub "publicUrl" . }}
+{{- $_ := set $jupyterhub "publicUrl" (printf "%s/" (trimSuffix "/" .)) }}
 {{- end }}
 {{- $_ := set $identity "jupyterhub" $jupyterhub }}
 {{- end }}
