@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { BrokerSettings } from '../../broker/settings.ts'
 import { type PublicKeys, parsePublicKeys } from '../../common/keys.ts'
@@ -185,7 +186,8 @@ export function besideBroker(settings: BrokerSettings): Check[] {
   ]
 }
 
-/** How a process beside it reaches what listens on all addresses. */
+/** How a process beside it reaches what listens on this address, or on all; as it stands in a URL. */
 export function hereOf(host: string): string {
-  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  const here = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return isIPv6(here) ? `[${here}]` : here
 }
