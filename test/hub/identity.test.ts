@@ -53,6 +53,15 @@ async function onHub(t: Test, { hub, app, call }: HubService, otherHub: Hub): Pr
     t.match(await call(USER, bob), { status: 403, body: { code: 'scope_missing' } })
   })
 
+  await t.test(
+    "the log has the address that the hub's proxy has heard from, whatever the caller claims",
+    async (t) => {
+      const headers = { authorization: `Bearer ${alice}`, 'x-forwarded-for': '192.0.2.66' }
+      await (await fetch(`${hub.url}services/rexec${USER}`, { headers })).text()
+      t.equal(app.log.findLast(({ msg }) => msg === 'request')?.ip, '127.0.0.1')
+    },
+  )
+
   await t.test('a token may be made for this service alone, or for other things', async (t) => {
     const narrow = await hub.token('alice', { scopes: ['access:services!service=rexec'] })
     t.match(await call(USER, narrow), { status: 200, body: { name: 'alice' } })
