@@ -4,6 +4,7 @@ import type { Registry } from '../common/metrics.ts'
 import { MAX_PART } from '../common/protocol.ts'
 import type { Verifier } from '../common/tokens.ts'
 import { type ClientContext, ClientSession } from './client.ts'
+import { awakeTime } from './clock.ts'
 import { Inquiry } from './inquiry.ts'
 import { LimitedLog } from './limited-log.ts'
 import { BrokerMetrics } from './metrics.ts'
@@ -139,7 +140,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     throw error
   })
   const ticks = setInterval(() => {
-    const now = performance.now()
+    const now = awakeTime()
     for (const session of sessions) session.tick(now)
     router.tick(now)
   }, TICK)

@@ -1,4 +1,5 @@
 import type { ClientSession } from './client.ts'
+import { awakeTime } from './clock.ts'
 import type { ServerSession } from './server.ts'
 
 /** One function invocation, from the client's message to the final event. */
@@ -17,7 +18,7 @@ export interface Call {
   /** Until a server has the call: function and arguments; of a streamed call, the frames that were complete when it began. */
   body: Buffer[]
   readonly streamed: boolean
-  /** performance.now() of its arrival. */
+  /** awakeTime() of its arrival. */
   readonly since: number
   /** The server that runs it; undefined while it waits. */
   server: ServerSession | undefined
@@ -47,7 +48,7 @@ export function createCall(
     token: from.token,
     body: from.body,
     streamed: from.streamed,
-    since: performance.now(),
+    since: awakeTime(),
     server: undefined,
     over: false,
     cancelled: false,

@@ -1,6 +1,7 @@
 import { type ErrorCode, errorTable } from '../common/errors.ts'
 import { dataEvent, errorEvent } from '../common/events.ts'
 import { bodyBytes, type Call } from './call.ts'
+import { awakeTime } from './clock.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import type { ServerSession } from './server.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -68,7 +69,7 @@ export class Router {
 
   /** Counts a call whose client has its last event. */
   ended(call: Call, outcome: Parameters<BrokerMetrics['ended']>[0]): void {
-    this.#metrics.ended(outcome, performance.now() - call.since)
+    this.#metrics.ended(outcome, awakeTime() - call.since)
   }
 
   /** Takes a call out of the queue, if it is in it. */
@@ -106,7 +107,7 @@ export class Router {
         continue
       }
       this.#dequeue(user, at)
-      this.#metrics.dequeued(performance.now() - call.since)
+      this.#metrics.dequeued(awakeTime() - call.since)
       server.start(call)
     }
   }

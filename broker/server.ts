@@ -9,6 +9,7 @@ import {
 } from '../common/protocol.ts'
 import type { Verifier } from '../common/tokens.ts'
 import type { Call } from './call.ts'
+import { awakeTime } from './clock.ts'
 import { EventReader } from './event-reader.ts'
 import type { LimitedLog } from './limited-log.ts'
 import type { BrokerMetrics } from './metrics.ts'
@@ -65,7 +66,7 @@ export class ServerSession implements Session {
   /** When the credential ends (Date.now, ms). */
   #expiresAt = 0
   #provenAt = 0
-  readonly #openedAt = performance.now()
+  readonly #openedAt = awakeTime()
   #heardAt = this.#openedAt
   #heard = false
   #beatAt = this.#openedAt
@@ -263,7 +264,7 @@ export class ServerSession implements Session {
           this.name = claims.server!
           this.#credential = ready.credential
           // Servers come all at once when a broker has been replaced; they are not to be proven again all at once.
-          this.#provenAt = performance.now() - Math.random() * this.#context.rememberTime
+          this.#provenAt = awakeTime() - Math.random() * this.#context.rememberTime
           this.#expiresAt = claims.expiresAt * 1000
           this.#welcome(ready.info)
         },

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { awakeTime } from '../clock.ts'
 import { encodeCommand, parseCommand } from './command.ts'
 import { encodeGreeting, GREETING_BYTES, maybeGreeting, parseGreeting } from './greeting.ts'
 import { encodeReason, HandshakeError, type Mechanism } from './mechanism.ts'
@@ -47,14 +48,14 @@ export class Connection implements ParserSink {
   #greeting: Buffer | undefined = Buffer.alloc(0)
   #hasPing = false
   #session: Session | undefined
-  readonly #openedAt = performance.now()
+  readonly #openedAt = awakeTime()
   #lastRead = this.#openedAt
-  /** When the PING was sent that has not been answered by anything (performance.now). */
+  /** When the PING was sent that has not been answered by anything (awakeTime). */
   #pingSentAt: number | undefined
   /** The Parser's bytes that are counted in the budget. */
   #held = 0
   #holds = 0
-  /** Set by end(): when the connection is closed whatever is left (performance.now). */
+  /** Set by end(): when the connection is closed whatever is left (awakeTime). */
   #endBy: number | undefined
   #closed = false
   /** Set until the session begins, and for good when it never does. */
@@ -126,7 +127,7 @@ export class Connection implements ParserSink {
   release(): void {
     if (--this.#holds > 0 || this.#closed) return
     // A peer that was not listened to has not been silent (S6).
-    this.#lastRead = performance.now()
+    this.#lastRead = awakeTime()
     this.#pingSentAt = undefined
     this.#parser.proceed()
     this.#countHeld()
@@ -151,7 +152,7 @@ export class Connection implements ParserSink {
   end(reason: string, time: number): void {
     if (this.#closed || this.#endBy !== undefined) return
     this.#reason = reason
-    this.#endBy = performance.now() + time
+    this.#endBy = awakeTime() + time
     this.#parser.stop()
     this.#countHeld()
     this.#socket.resume()
@@ -239,7 +240,7 @@ export class Connection implements ParserSink {
   // --- inner
 
   #read(chunk: Buffer): void {
-    this.#lastRead = performance.now()
+    this.#lastRead = awakeTime()
     this.#pingSentAt = undefined
     if (this.#endBy !== undefined) return
     if (this.#greeting !== undefined) this.#greet(chunk)

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import { awakeTime } from '../clock.ts'
 import { Connection, type ConnectionLimits, type FailedHandshake, type Session } from './connection.ts'
 import type { Mechanism } from './mechanism.ts'
 import type { Budget } from './writer.ts'
@@ -49,7 +50,7 @@ export class Listener {
       this.#server.on('error', reject).listen({ host, port, backlog: 1024 }, resolve)
     })
     this.#ticks = setInterval(() => {
-      const now = performance.now()
+      const now = awakeTime()
       for (const connection of this.#connections) connection.tick(now)
     }, TICK)
     const address = this.#server.address()

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { awakeTime } from '../clock.ts'
 import { borrow, giveBack } from './memory.ts'
 
 /** Bytes that wait in all connections together, for the broker's total limit. */
@@ -53,7 +54,7 @@ export class Writer {
   #more = false
   /** A command that came up in the middle of a message. */
   #command: Buffer | undefined
-  /** When the write under way began (performance.now), in milliseconds. */
+  /** When the write under way began (awakeTime). */
   #writingSince = 0
 
   constructor(socket: Socket, limit: number, budget: Budget, events: WriterEvents) {
@@ -192,7 +193,7 @@ export class Writer {
     this.#seal()
     const batch = this.#takeBatch()
     if (batch.length === 0) return
-    this.#writingSince = performance.now()
+    this.#writingSince = awakeTime()
     const last = batch.length - 1
     if (last > 0) this.#socket.cork()
     for (let i = 0; i < last; i++) this.#socket.write(batch[i]!.bytes)
