@@ -81,6 +81,24 @@ t.test('rexec installed by its chart, for a JupyterHub in another namespace', { 
   await outside.run('double = remote_func(lambda number: number * 2)')
   t.equal(await outside.run('double(21)'), 42, 'the unmodified client calls from outside the cluster')
 
+  await t.test('a broker that is added finds the servers that run already', async (t) => {
+    const before = await pods(cluster)
+    await install('upgrade', '--set=broker.replicas=3')
+    await rolledOut()
+    const after = await pods(cluster)
+    t.same(
+      before.uids.filter((uid) => !after.uids.includes(uid)),
+      [],
+      'nothing else is replaced',
+    )
+    const address = '--output=jsonpath={.status.podIP}'
+    const host = await kubectl('-n=rexec', 'get', 'pod', 'rexec-broker-2', address)
+    const there = { url, broker: { client: `tcp://${host}:5559` }, token: alice }
+    const notebook = openNotebook(t, python, there)
+    await notebook.run('remote_func.set_exec_token(GIVEN["token"])')
+    t.equal(await notebook.run('remote_func(lambda: 42)()'), 42)
+  })
+
   /** Changes the release while calls and requests go on, of which none may fail. */
   const underUse = async (name: string, change: () => Promise<unknown>) => {
     const end = join(t.testdirName, name)
