@@ -59,8 +59,10 @@ export interface Api {
   apply<T extends KubernetesObject>(object: T, options?: { force: boolean }): Promise<T>
   /** Merge patch. With metadata.uid or resourceVersion in `change`, only of that very object (isConflict). */
   patch<T extends KubernetesObject>(object: T, change: object): Promise<T>
-  /** Deletes it; of a Job, what belongs to it goes first. With metadata.uid only that very object. */
-  remove(object: KubernetesObject): Promise<void>
+  /**
+   * Deletes it; of a Job, what belongs to it goes first unless told otherwise. With metadata.uid only that very object.
+   */
+  remove(object: KubernetesObject, propagation?: 'Foreground' | 'Background'): Promise<void>
   /**
    * One watch request on a list's path: events until the server ends it (after minutes) or the signal aborts.
    * @param onOpen is called when the server has accepted it; the first event may be long in coming
@@ -129,8 +131,8 @@ export function connect(
         body: JSON.stringify(change),
       }),
 
-    async remove(object) {
-      const { kind, metadata } = object
+    async remove(object, propagation = object.kind === 'Job' ? 'Foreground' : 'Background') {
+      const { metadata } = object
       const uid = metadata?.uid
       await connection.call({
         method: 'DELETE',
@@ -139,7 +141,7 @@ export function connect(
         body: JSON.stringify({
           apiVersion: 'v1',
           kind: 'DeleteOptions',
-          propagationPolicy: kind === 'Job' ? 'Foreground' : 'Background',
+          propagationPolicy: propagation,
           ...(uid && { preconditions: { uid } }),
         }),
       })

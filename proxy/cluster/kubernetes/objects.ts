@@ -11,6 +11,7 @@ import {
   VERDICT,
   WORKER,
 } from './names.ts'
+import { PREPARING } from './preparing.ts'
 
 /**
  * What is kept of the objects that are watched: the fields that something here reads, so that thousands of Jobs cost
@@ -28,7 +29,7 @@ const JOB_ANNOTATIONS = [OWNER, DESCRIPTION, VERDICT]
 const POD_ANNOTATIONS = [COMPLETION_INDEX]
 const NAMESPACE_ANNOTATIONS = [OWNER, VANISHED_SINCE]
 const CONTAINERS: readonly string[] = [AGENT, WORKER]
-const CONDITIONS = ['PodScheduled', 'Ready', 'DisruptionTarget']
+const CONDITIONS = ['PodScheduled', 'PodReadyToStartContainers', 'Ready', 'DisruptionTarget']
 
 /** A warning about a Job, such as that its pods cannot be created. */
 export interface JobEvent {
@@ -103,35 +104,49 @@ export function keptNamespace(namespace: V1Namespace): V1Namespace {
 export function keptEvent(event: RawEvent): JobEvent | undefined {
   const { metadata, involvedObject, reason, message } = event
   if (involvedObject.kind !== 'Job' || !involvedObject.uid || reason !== 'FailedCreate') return undefined
-  const last = event.lastTimestamp ?? event.eventTime ?? metadata.creationTimestamp
+  const last = lastSeen(event)
   const { name, namespace, uid, resourceVersion } = metadata
   return {
     metadata: { name, namespace, uid, resourceVersion },
     job: involvedObject.uid,
     message: cut(message) ?? '',
-    first: date(event.firstTimestamp ?? last) ?? new Date(0),
-    last: date(last) ?? new Date(0),
+    first: date(event.firstTimestamp) ?? last,
+    last,
   }
 }
 
-/** That the kubelet has evicted a pod. It says so in the pod's own status only if the pod ends with a failure. */
-export interface Eviction {
+/** A warning about a pod that its status does not show. */
+export interface PodEvent {
   metadata: V1ObjectMeta
   /** Of the pod. */
   pod: string
+  reason: string
   message: string
+  last: Date
 }
 
+/**
+ * That the kubelet has evicted it is in the pod's own status only if the pod ends with a failure; what keeps its
+ * containers from being made never is.
+ */
+const POD_REASONS: readonly string[] = ['Evicted', ...PREPARING]
+
 /** Undefined for events that are about something else. */
-export function keptEviction(event: RawEvent): Eviction | undefined {
-  const { metadata, involvedObject, reason, message } = event
-  if (involvedObject.kind !== 'Pod' || !involvedObject.uid || reason !== 'Evicted') return undefined
+export function keptPodEvent(event: RawEvent): PodEvent | undefined {
+  const { metadata, involvedObject, reason = '', message } = event
+  if (involvedObject.kind !== 'Pod' || !involvedObject.uid || !POD_REASONS.includes(reason)) return undefined
   const { name, namespace, uid, resourceVersion } = metadata
   return {
     metadata: { name, namespace, uid, resourceVersion },
     pod: involvedObject.uid,
+    reason,
     message: cut(message) ?? '',
+    last: lastSeen(event),
   }
+}
+
+function lastSeen({ metadata, lastTimestamp, eventTime }: RawEvent): Date {
+  return date(lastTimestamp ?? eventTime ?? metadata.creationTimestamp) ?? new Date(0)
 }
 
 function keptMetadata(metadata: V1ObjectMeta = {}, keptAnnotations: readonly string[]): V1ObjectMeta {

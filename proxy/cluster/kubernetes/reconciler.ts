@@ -124,7 +124,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       api.batch.deleteNamespacedJob({
         name: job.metadata!.name!,
         namespace: job.metadata!.namespace!,
-        body: deletionOf(job),
+        body: act.reason === 'node_lost' ? releaseOf(job) : deletionOf(job),
       }),
     )
 
@@ -236,6 +236,11 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
 function deletionOf({ metadata }: V1Job | V1Namespace): V1DeleteOptions {
   const { uid, resourceVersion } = metadata!
   return { propagationPolicy: 'Foreground', preconditions: { uid: uid!, resourceVersion: resourceVersion! } }
+}
+
+/** Of one that is being deleted, without waiting any longer. That is never taken back, so it does not matter what changed. */
+function releaseOf({ metadata }: V1Job): V1DeleteOptions {
+  return { propagationPolicy: 'Background', preconditions: { uid: metadata!.uid! } }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

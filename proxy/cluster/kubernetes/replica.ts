@@ -3,7 +3,9 @@ import { type ErrorCode, sentence } from '../../../common/errors.ts'
 import type { Phase } from '../../pipeline.ts'
 import { knownCode } from '../agent-state.ts'
 import { AGENT, WORKER } from './names.ts'
+import type { PodEvent } from './objects.ts'
 import { plain, plainSentence } from './plain.ts'
+import { preparationTrouble } from './preparing.ts'
 import { agentEnd, containerTrouble, imageTrouble, type Reason, takenAway, workerEnd } from './reasons.ts'
 import type { KubernetesSettings } from './settings.ts'
 import { unschedulable } from './unschedulable.ts'
@@ -25,8 +27,13 @@ export interface ReplicaState {
 /** An agent that has crashed so often will not come up. */
 const MAX_RESTARTS = 3
 
-/** How the replica is whose newest pod this is. `now` in milliseconds since the epoch. */
-export function replicaState(pod: V1Pod, now: number, bounds: Bounds): ReplicaState {
+/** How the replica is whose newest pod this is, with the warnings about it. `now` in milliseconds since the epoch. */
+export function replicaState(
+  pod: V1Pod,
+  events: readonly PodEvent[],
+  now: number,
+  bounds: Bounds,
+): ReplicaState {
   const { phase } = pod.status ?? {}
   const taken = takenAway(pod)
   if (taken) return failed(taken)
@@ -42,7 +49,7 @@ export function replicaState(pod: V1Pod, now: number, bounds: Bounds): ReplicaSt
     // When the agent has ended as well, all is over; the kubelet takes seconds to say so of the pod.
     return lastWord(statusOf(pod, AGENT)) ?? { phase: 'stopping', message: 'Its worker has ended.' }
   }
-  return unplaced(pod, now, bounds) ?? waiting(pod, now, bounds) ?? running(pod)
+  return unplaced(pod, now, bounds) ?? waiting(pod, events, now, bounds) ?? running(pod)
 }
 
 export function failed({ code, detail }: Reason): ReplicaState {
@@ -103,7 +110,12 @@ function unplaced(pod: V1Pod, now: number, bounds: Bounds): ReplicaState | undef
 }
 
 /** On a node, but a container of it does not run yet, or the agent not any more. */
-function waiting(pod: V1Pod, now: number, bounds: Bounds): ReplicaState | undefined {
+function waiting(
+  pod: V1Pod,
+  events: readonly PodEvent[],
+  now: number,
+  bounds: Bounds,
+): ReplicaState | undefined {
   const [agent, worker] = [statusOf(pod, AGENT), statusOf(pod, WORKER)]
   const agentStarted = agent?.state?.running?.startedAt
   const crash = agent?.lastState?.terminated
@@ -124,8 +136,20 @@ function waiting(pod: V1Pod, now: number, bounds: Bounds): ReplicaState | undefi
     const until = time(since ?? pod.status?.startTime) + bounds.imagePullSeconds * 1000
     return patience(trouble, { phase: 'starting', message: trouble.detail }, until, now)
   }
-  if (!agentStarted) return { phase: 'starting', message: 'Its containers are being created.' }
+  if (!agentStarted) return preparing(pod, events, now, bounds)
   return { phase: 'starting', message: `Pulling the image ${plain(imageOf(pod, WORKER), 300)}.` }
+}
+
+/** On a node, and no container has been made: volumes are mounted, the network is set up, the first image is pulled. */
+function preparing(pod: V1Pod, events: readonly PodEvent[], now: number, bounds: Bounds): ReplicaState {
+  const state: ReplicaState = { phase: 'starting', message: 'Its containers are being created.' }
+  // Whatever was in the way before is over then.
+  const isPrepared = conditionOf(pod, 'PodReadyToStartContainers')?.status === 'True'
+  const trouble = isPrepared ? undefined : preparationTrouble(pod, events)
+  if (!trouble) return state
+  const since = time(pod.status?.startTime ?? pod.metadata?.creationTimestamp)
+  const until = since + bounds.unschedulableSeconds * 1000
+  return patience(trouble, { ...state, message: trouble.detail }, until, now)
 }
 
 const restarting: Reason = {

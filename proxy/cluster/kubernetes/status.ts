@@ -5,7 +5,8 @@ import { knownCode } from '../agent-state.ts'
 import { together } from '../phases.ts'
 import { readDescription } from './description.ts'
 import { COMPLETION_INDEX, DESCRIPTION, objectName, VERDICT } from './names.ts'
-import type { JobEvent } from './objects.ts'
+import type { JobEvent, PodEvent } from './objects.ts'
+import { dueEnd } from './overdue.ts'
 import { plain, plainSentence } from './plain.ts'
 import { refusal } from './reasons.ts'
 import { type Bounds, failed, patience, type ReplicaState, replicaState } from './replica.ts'
@@ -15,11 +16,15 @@ export interface Verdict {
   message: string
 }
 
-/** Everything that is known of one server; `pods` and `events` are those of this very Job (by uid). */
+/**
+ * Everything that is known of one server; `pods` and `events` are those of this very Job (by uid), `podEvents` of any pods
+ * of its namespace.
+ */
 export interface Observed {
   job: V1Job
   pods: readonly V1Pod[]
   events: readonly JobEvent[]
+  podEvents: readonly PodEvent[]
   /** Milliseconds since the epoch. */
   now: number
 }
@@ -41,7 +46,7 @@ const MAX_REPLICAS = 1000
 /** What a server is doing, or why it is not: from facts alone, so that all proxies say the same. */
 export function judge(observed: Observed, bounds: Bounds): Judgement {
   const { job, now } = observed
-  if (job.metadata?.deletionTimestamp) return { phase: 'stopping', message: 'It is being stopped.' }
+  if (job.metadata?.deletionTimestamp) return beingStopped(observed)
   const verdict = readVerdict(job.metadata?.annotations?.[VERDICT])
   if (verdict) return { phase: 'failed', ...verdict }
   const over = conditionOf(job, 'Failed') ?? conditionOf(job, 'Complete')
@@ -61,6 +66,19 @@ export function judge(observed: Observed, bounds: Bounds): Judgement {
     : state
   if (judgement.phase !== 'failed' || ending || !canComeAlive(observed)) return judgement
   return { ...judgement, verdict: { code: judgement.code!, message: judgement.message } }
+}
+
+function beingStopped({ pods, now }: Observed): ReplicaState {
+  const ends = pods.map((pod) => [pod, dueEnd(pod) ?? Number.POSITIVE_INFINITY] as const)
+  const late = ends.find(([, end]) => now >= end)?.[0].spec?.nodeName
+  const lookAt = Math.min(...ends.flatMap(([, end]) => (end > now ? end : [])))
+  return {
+    phase: 'stopping',
+    message: late
+      ? `It is being stopped, but its node ${plain(late, 253)} does not answer.`
+      : 'It is being stopped.',
+    ...(Number.isFinite(lookAt) && { lookAt }),
+  }
 }
 
 /** As GET /api/v1/servers shows it. `user` is the proven owner of the namespace. */
@@ -125,12 +143,13 @@ function replicas(observed: Observed, bounds: Bounds): ReplicaState[] {
   const { job, now } = observed
   const count = replicaCount(job)
   const newest = newestPods(observed.pods)
+  const said = Map.groupBy(observed.podEvents, ({ pod }) => pod)
   const over = { failed: indexes(job.status?.failedIndexes), stopped: indexes(job.status?.completedIndexes) }
   // Once for all that have no pod: who may write Jobs and events in a namespace can make many of both.
   let missing: ReplicaState | undefined
   return Array.from({ length: count }, (_, index) => {
     const pod = newest.get(index)
-    if (pod) return replicaState(pod, now, bounds)
+    if (pod) return replicaState(pod, said.get(pod.metadata!.uid!) ?? [], now, bounds)
     if (over.failed(index))
       return failed({ code: 'server_failed', detail: 'Its pod has failed and is gone.' })
     if (over.stopped(index)) return { phase: 'stopped', message: 'It has ended.' }

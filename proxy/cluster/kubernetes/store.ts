@@ -5,7 +5,7 @@ import type { Namespace, ServerStatus } from '../../pipeline.ts'
 import type { Api } from './api.ts'
 import type { Page, Watched } from './informer.ts'
 import { OWNER, objectName, ownLabels, selectorOf } from './names.ts'
-import { type Eviction, type JobEvent, keptEvent, keptEviction, keptJob, keptPod } from './objects.ts'
+import { type JobEvent, keptEvent, keptJob, keptPod, keptPodEvent, type PodEvent } from './objects.ts'
 import { createOwners } from './owners.ts'
 import type { KubernetesSettings } from './settings.ts'
 import { type Judgement, judge, toServerStatus, type Verdict } from './status.ts'
@@ -16,6 +16,16 @@ import { pathOf, Watches } from './watches.ts'
 const MAX_EVENTS = 500
 /** Jobs kept of one namespace, and pods: quotas count no pods that have ended, and a user may be able to make them. */
 const MAX_OBJECTS = 5000
+/**
+ * Warnings about pods, without the frequent ones that the pods' own status tells as well: a selector cannot name several
+ * reasons to take, and each further watch of events costs the API server as much as this one.
+ */
+const POD_WARNINGS = [
+  'involvedObject.kind=Pod,type=Warning',
+  ...['BackOff', 'Failed', 'FailedScheduling', 'Unhealthy', 'FailedToRetrieveImagePullSecret'].map(
+    (reason) => `reason!=${reason}`,
+  ),
+].join(',')
 /** Of a wait for time alone to change something, in milliseconds. */
 const SHORTEST_WAIT = 10
 const LONGEST_WAIT = 3_600_000
@@ -131,12 +141,12 @@ export function createServerStore(
     ...ofEvents(namespace, 'involvedObject.kind=Job,type=Warning,reason=FailedCreate'),
     keep: (event) => (isElsewhere(event) ? undefined : keptEvent(event)),
   }))
-  const evictions = new Watches<CoreV1Event, Eviction>(given, (namespace) => ({
-    ...ofEvents(namespace, 'involvedObject.kind=Pod,type=Warning,reason=Evicted'),
-    keep: (event) => (isElsewhere(event) ? undefined : keptEviction(event)),
+  const podEvents = new Watches<CoreV1Event, PodEvent>(given, (namespace) => ({
+    ...ofEvents(namespace, POD_WARNINGS),
+    keep: (event) => (isElsewhere(event) ? undefined : keptPodEvent(event)),
   }))
   const owners = createOwners(api, settings, shared)
-  const informers = [jobs, pods, events, evictions, owners].flatMap((source): Watched[] => [
+  const informers = [jobs, pods, events, podEvents, owners].flatMap((source): Watched[] => [
     ...source.informers,
   ])
   new Gauge({
@@ -155,7 +165,7 @@ export function createServerStore(
 
   /** No time passes where changes are not heard of: what seems late may have happened unheard. */
   function timeIn(namespace: string): number {
-    const deaf = [jobs, pods, events, evictions].flatMap((watches) => watches.deafSince(namespace) ?? [])
+    const deaf = [jobs, pods, events, podEvents].flatMap((watches) => watches.deafSince(namespace) ?? [])
     return Math.min(now(), ...deaf)
   }
 
@@ -166,19 +176,13 @@ export function createServerStore(
     return isDeaf ? Math.min(...deaf) : undefined
   }
 
-  const podsOf = ({ metadata }: V1Job): V1Pod[] =>
-    pods
+  const podsOf = ({ metadata }: V1Job): V1Pod[] => {
+    const evictions = podEvents.in(metadata!.namespace!).filter(({ reason }) => reason === 'Evicted')
+    const messages = new Map(evictions.map(({ pod, message }) => [pod, message]))
+    return pods
       .in(metadata!.namespace!)
       .filter((pod) => pod.metadata?.ownerReferences?.[0]?.uid === metadata!.uid)
-      .map(withEviction)
-
-  /** As its status says it of a pod that has failed. */
-  function withEviction(pod: V1Pod): V1Pod {
-    const { namespace = '', uid } = pod.metadata ?? {}
-    const eviction = pod.status?.reason ? undefined : evictions.in(namespace).find((one) => one.pod === uid)
-    return eviction
-      ? { ...pod, status: { ...pod.status, reason: 'Evicted', message: eviction.message } }
-      : pod
+      .map((pod) => withEviction(pod, messages.get(pod.metadata!.uid!)))
   }
 
   const eventsOf = ({ metadata }: V1Job): JobEvent[] =>
@@ -186,7 +190,8 @@ export function createServerStore(
 
   function judged(job: V1Job): Judgement {
     const time = timeIn(job.metadata!.namespace!)
-    return judge({ job, pods: podsOf(job), events: eventsOf(job), now: time }, settings)
+    const said = { events: eventsOf(job), podEvents: podEvents.in(job.metadata!.namespace!) }
+    return judge({ job, pods: podsOf(job), ...said, now: time }, settings)
   }
 
   /** The user whose server this is: the owner of its namespace, if the Job says the same. */
@@ -241,8 +246,14 @@ export function createServerStore(
     jobs: () => jobs.all(),
     deafSince,
     async close() {
-      for (const source of [jobs, pods, events, evictions, owners]) source.close()
+      for (const source of [jobs, pods, events, podEvents, owners]) source.close()
       waiting.wakeAll()
     },
   }
+}
+
+/** As its status says it of a pod that has failed. */
+function withEviction(pod: V1Pod, message: string | undefined): V1Pod {
+  if (message === undefined || pod.status?.reason) return pod
+  return { ...pod, status: { ...pod.status, reason: 'Evicted', message } }
 }

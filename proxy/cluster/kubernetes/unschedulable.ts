@@ -34,6 +34,10 @@ const LACKS: [pattern: RegExp, plain: string][] = [
   ],
   [/^(\d+) node\(s\) had untolerated taint \{node\.kubernetes\.io\/(.*?)-pressure.*$/, '$1 short of $2'],
   [/^(\d+) node\(s\) had untolerated taint \{(.*?):? *\}$/, '$1 kept for other work (taint $2)'],
+  [/^pod has unbound immediate PersistentVolumeClaims$/, 'a volume claim of its profile has no volume yet'],
+  [/^(\d+) node\(s\) didn't find available persistent volumes to bind$/, '$1 without a volume for its claim'],
+  [/^(\d+) node\(s\) had volume node affinity conflict$/, '$1 from which its volume cannot be reached'],
+  [/^(\d+) node\(s\) exceed max volume count$/, '$1 with no room for one more volume'],
   [/^(\d+) node\(s\) had untolerated taint\(s\)$/, '$1 kept for other work (taints)'],
 ]
 

@@ -2,10 +2,10 @@ import type { V1Job } from '@kubernetes/client-node'
 import t from 'tap'
 import {
   keptEvent,
-  keptEviction,
   keptJob,
   keptNamespace,
   keptPod,
+  keptPodEvent,
 } from '../../../../proxy/cluster/kubernetes/objects.ts'
 
 const big = 'x'.repeat(100_000)
@@ -80,10 +80,12 @@ t.test('of events only those count that say why a pod of a Job was not created',
   t.match(keptEvent(event), { first: new Date(0) })
 })
 
-t.test('of events about pods only that one was evicted', async (t) => {
+t.test('of events about pods only those that their status does not show', async (t) => {
   const metadata = { name: 'e', namespace: 'n', uid: 'u', resourceVersion: '7' }
   const event = { metadata, involvedObject: { kind: 'Pod', uid: 'p' }, reason: 'Evicted', message: 'm' }
-  t.same(keptEviction(event), { metadata, pod: 'p', message: 'm' })
-  t.equal(keptEviction({ ...event, reason: 'Killing' }), undefined)
-  t.equal(keptEviction({ ...event, involvedObject: { kind: 'Node', uid: 'p' } }), undefined)
+  t.same(keptPodEvent(event), { metadata, pod: 'p', reason: 'Evicted', message: 'm', last: new Date(0) })
+  t.ok(keptPodEvent({ ...event, reason: 'FailedMount' }))
+  t.equal(keptPodEvent({ ...event, message: big })?.message.length, 4096)
+  t.equal(keptPodEvent({ ...event, reason: 'Killing' }), undefined)
+  t.equal(keptPodEvent({ ...event, involvedObject: { kind: 'Node', uid: 'p' } }), undefined)
 })

@@ -7,6 +7,7 @@ import type { Knows } from '../../../../proxy/cluster/kubernetes/vanished.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { BROKERS } from '../../../support/kubernetes-cluster.ts'
+import { putOnLostNode } from '../../../support/lost-node.ts'
 import { leftJob, testReconciler, until } from '../../../support/reconciler.ts'
 import { alice } from '../../../support/security-model.ts'
 
@@ -98,6 +99,32 @@ t.test('the reconciler', { skip }, async (t) => {
     t.match(audit(), [
       { action: 'server.fail', user: 'alice', server: 'big', reason: 'quota_exceeded', actor: 'rexec' },
     ])
+  })
+
+  t.test('what is deleted, and held by a pod on a node that does not answer, is let go', async (t) => {
+    const { api, store, reconciler, clock, leave, namespace, settings, audit } = await aliceIn(
+      t,
+      server,
+      'lost',
+    )
+    const { metadata } = await leave('held')
+    await api.patch(leftJob(namespace, { name: 'held' }, settings), { spec: { suspend: false } })
+    const { name } = await putOnLostNode(server, namespace, 'held')
+    await api.remove(leftJob(namespace, { name: 'held' }, settings))
+    const isEnding = () =>
+      store.pods(store.job(namespace, 'held')!)[0]?.metadata?.deletionTimestamp !== undefined
+    await until(store, namespace, isEnding)
+    await reconciler.pass()
+    t.same(audit(), [], 'not within its grace period')
+    clock.ahead = 120_000
+    t.match(store.get(namespace, 'alice', 'held'), {
+      phase: 'stopping',
+      message: /its node lost does not answer/,
+    })
+    await reconciler.pass()
+    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(30_000))
+    t.match(audit(), [{ action: 'server.clear', server: 'held', reason: 'node_lost' }])
+    await server.kubectl('delete', 'pod', name, '-n', namespace, '--force', '--grace-period=0')
   })
 
   t.test('a verdict keeps its reason when the Job has ended', async (t) => {

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { keptEvent, keptJob, keptPod, type RawEvent } from '../../../../proxy/cluster/kubernetes/objects.ts'
+import {
+  keptEvent,
+  keptJob,
+  keptPod,
+  keptPodEvent,
+  type RawEvent,
+} from '../../../../proxy/cluster/kubernetes/objects.ts'
 import type { Observed } from '../../../../proxy/cluster/kubernetes/status.ts'
 
 /** The defaults of the settings. */
@@ -23,6 +29,7 @@ export function recorded(name: string, seconds = 30): Observed {
     job: kept,
     pods: pods.map(keptPod),
     events: events.flatMap((event: RawEvent) => keptEvent(event) ?? []),
+    podEvents: events.flatMap((event: RawEvent) => keptPodEvent(event) ?? []),
     now: kept.metadata!.creationTimestamp!.getTime() + seconds * 1000,
   }
 }

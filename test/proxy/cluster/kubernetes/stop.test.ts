@@ -3,6 +3,7 @@ import { namespaceName } from '../../../../proxy/security-model/namespace-name.t
 import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
 import { testKubernetes } from '../../../support/kubernetes-cluster.ts'
 import { user } from '../../../support/local-cluster.ts'
+import { LOST_NODE, putOnLostNode } from '../../../support/lost-node.ts'
 
 t.test('stopping a server', { skip: await apiServerMissing() }, async (t) => {
   const server = await startApiServer(t)
@@ -35,6 +36,33 @@ t.test('stopping a server', { skip: await apiServerMissing() }, async (t) => {
     await patchJob({ metadata: { finalizers: null } })
     await cluster.stop(alice, 'default').catch((error) => t.equal(error.code, 'server_not_found'))
     t.equal(await cluster.get(alice, 'default'), undefined)
+  })
+
+  t.test('one whose node does not answer: its name is free all the same, for the next one', async (t) => {
+    const { cluster, start } = await testKubernetes(t, server.kubeconfig, { drainSeconds: 0 })
+    await start(alice)
+    const { name } = await putOnLostNode(server, home, 'default')
+    const stopped = cluster.stop(alice, 'default')
+    await kubectl('wait', '--for=jsonpath={.metadata.deletionTimestamp}', 'pod', name, '-n', home)
+    t.match(await cluster.get(alice, 'default'), { phase: 'stopping', message: 'It is being stopped.' })
+    // Its grace period is cut short, so that the test is.
+    await kubectl('delete', 'pod', name, '-n', home, '--grace-period=1', '--wait=false')
+    const told: string[] = []
+    for await (const { message } of cluster.watch(alice, 'default', AbortSignal.timeout(60_000)))
+      told.push(message)
+    t.same(told.slice(-2), [
+      `It is being stopped, but its node ${LOST_NODE} does not answer.`,
+      'It was stopped.',
+    ])
+    await stopped
+    t.equal(
+      await kubectl('get', 'pods', '-n', home, '-o', 'name'),
+      `pod/${name}\n`,
+      'Kubernetes has it still',
+    )
+    t.match(await start(alice), { phase: 'pending' })
+    await cluster.stop(alice, 'default')
+    await kubectl('delete', 'pod', name, '-n', home, '--force', '--grace-period=0')
   })
 
   t.test('a Job under one of our names that rexec has not made stays', async (t) => {

@@ -1,12 +1,19 @@
 import type { V1Job } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { Registry } from '../../../../common/metrics.ts'
-import { OWNER, OWNER_HASH, ownerHash, ownLabels } from '../../../../proxy/cluster/kubernetes/names.ts'
+import {
+  OWNER,
+  OWNER_HASH,
+  ownerHash,
+  ownLabels,
+  SERVER,
+} from '../../../../proxy/cluster/kubernetes/names.ts'
 import { createServerStore, type ServerStore } from '../../../../proxy/cluster/kubernetes/store.ts'
 import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { testApi } from '../../../support/kubernetes-cluster.ts'
 import { keptLog } from '../../../support/log.ts'
+import { putOnLostNode } from '../../../support/lost-node.ts'
 import { startRelay } from '../../../support/relay.ts'
 
 /** A test that waits longer than this in all has failed. */
@@ -42,7 +49,7 @@ const server = (
     podReplacementPolicy: 'Failed',
     ...spec,
     template: {
-      metadata: { labels: { ...labels } },
+      metadata: { labels: { ...labels, [SERVER]: name } },
       spec: {
         restartPolicy: 'Never',
         initContainers: [{ name: 'agent', restartPolicy: 'Always', ...container }],
@@ -127,6 +134,24 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
       [...store.all()],
       [{ status: { message: /3 of 3 with too little memory free\). It asks for 2Gi of memory\./ } }],
     )
+
+    // Once it has a node, only events tell what keeps its containers from being made.
+    const { uid: podUid } = await putOnLostNode(kubernetes, 'rexec-alice', 'one')
+    const warn = (reason: string, text: string) =>
+      apply({
+        apiVersion: 'v1',
+        kind: 'Event',
+        metadata: { name: `${name}.${reason.toLowerCase()}`, namespace: 'rexec-alice' },
+        involvedObject: { kind: 'Pod', namespace: 'rexec-alice', name, uid: podUid },
+        ...{ type: 'Warning', reason, message: text, lastTimestamp: new Date().toISOString() },
+      })
+    await warn('FailedMount', 'MountVolume.SetUp failed for volume "home" : it is not there')
+    await warn('Unhealthy', 'Readiness probe failed')
+    const trouble = 'Its volume "home" cannot be mounted: it is not there.'
+    await until(store, 'rexec-alice', () => store.get('rexec-alice', 'alice', 'one')?.message === trouble)
+    await until(other, 'rexec-alice', () => other.get('rexec-alice', 'alice', 'one')?.message === trouble)
+    // A pod that has ended goes without a word of its node.
+    await say({ phase: 'Failed' })
 
     const uid = job.metadata!.uid!
     const gone = [store, other].map((store) => store.gone('rexec-alice', uid, AbortSignal.timeout(PATIENCE)))

@@ -20,7 +20,11 @@ t.test('why no node can take a pod', async (t) => {
     ],
     [
       '0/1 nodes are available: 1 node(s) had volume node affinity conflict.',
-      'No node can take it (1 of 1 node(s) had volume node affinity conflict). It asks for 1 core, 8Gi of memory.',
+      'No node can take it (1 of 1 from which its volume cannot be reached). It asks for 1 core, 8Gi of memory.',
+    ],
+    [
+      '0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+      'No node can take it (a volume claim of its profile has no volume yet). It asks for 1 core, 8Gi of memory.',
     ],
     ['no nodes available to schedule pods', 'The cluster has no nodes. It asks for 1 core, 8Gi of memory.'],
     ['something new', 'It finds no place: something new.'],
