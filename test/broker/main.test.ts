@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,6 +19,13 @@ interface Line {
   admin: { port: number }
 }
 
+/** `rexec broker`; `exitCode` resolves when also all that it has written has been read. */
+function spawnBroker(t: Test, settings: string) {
+  const child = spawn(process.execPath, [REXEC, 'broker', '--settings', settings])
+  t.teardown(() => child.kill('SIGKILL'))
+  return { child, exitCode: once(child, 'close').then(([code]) => code as number | null) }
+}
+
 async function start(t: Test, settings: object = {}) {
   const signer = await createSigner(await generateSigningKey())
   const any = { host: '127.0.0.1', port: 0 }
@@ -34,8 +41,7 @@ async function start(t: Test, settings: object = {}) {
       ...settings,
     }),
   })
-  const child = spawn(process.execPath, [REXEC, 'broker', '--settings', join(folder, 'settings.yaml')])
-  t.teardown(() => child.kill('SIGKILL'))
+  const { child, exitCode } = spawnBroker(t, join(folder, 'settings.yaml'))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const next = async (msg: string): Promise<Line> => {
     for (;;) {
@@ -45,7 +51,7 @@ async function start(t: Test, settings: object = {}) {
       if (line.msg === msg) return line
     }
   }
-  return { child, signer, next, admin: (await next('broker starts')).admin }
+  return { child, exitCode, signer, next, admin: (await next('broker starts')).admin }
 }
 
 /** The same, when it listens. */
@@ -66,14 +72,9 @@ async function call({ signer, listening }: Awaited<ReturnType<typeof started>>) 
   return { exec, server, client }
 }
 
-async function exit(child: ChildProcess): Promise<unknown> {
-  const [code] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode]
-  return code
-}
-
 t.test('SIGTERM: nobody new, but who is connected is served until nothing is left', async (t) => {
   const broker = await started(t, { settleSeconds: 0.3 })
-  const { child, next, listening } = broker
+  const { child, exitCode, next, listening } = broker
   const { exec, server, client } = await call(broker)
   const admin = (path: string) => fetch(`http://127.0.0.1:${listening.admin.port}${path}`)
   const [, id] = await server.texts()
@@ -103,7 +104,7 @@ t.test('SIGTERM: nobody new, but who is connected is served until nothing is lef
   const [, third] = await server.texts()
   server.send('EVENT', third!, 'final', 'came late')
   t.same(await client.texts(), ['new', '', 'came late'])
-  t.equal(await exit(child), 0)
+  t.equal(await exitCode, 0)
   await Promise.all([client.closed, server.closed])
 })
 
@@ -116,18 +117,18 @@ t.test('it does not wait for anybody when the last client has gone', async (t) =
   server.send('EVENT', id!, 'final', 'done')
   t.same(await client.texts(), ['', 'done'])
   client.close()
-  t.equal(await exit(broker.child), 0)
+  t.equal(await broker.exitCode, 0)
 })
 
 t.test('a call that does not end in time is told so', async (t) => {
   const broker = await started(t, { drainSeconds: 0.2 })
-  const { child } = broker
+  const { child, exitCode } = broker
   const { server, client } = await call(broker)
   await server.next()
   child.kill('SIGTERM')
   const [, payload] = await client.next()
   t.match(await unpickle(payload!), { details: { code: 'broker_stopping' } })
-  t.equal(await exit(child), 0)
+  t.equal(await exitCode, 0)
 })
 
 t.test(
@@ -187,9 +188,9 @@ t.test(
 )
 
 t.test('it can be ended while it waits for keys', async (t) => {
-  const { child } = await start(t, { publicKeysFile: undefined })
+  const { child, exitCode } = await start(t, { publicKeysFile: undefined })
   child.kill('SIGTERM')
-  t.equal(await exit(child), 0)
+  t.equal(await exitCode, 0)
 })
 
 t.test('a file without public keys stops the start', async (t) => {
@@ -202,23 +203,23 @@ t.test('a file without public keys stops the start', async (t) => {
       proxy: { credentialFile: join(path, 'credential') },
     }),
   )
-  const child = spawn(process.execPath, [REXEC, 'broker', '--settings', settings])
+  const { child, exitCode } = spawnBroker(t, settings)
   let said = ''
   child.stderr.on('data', (chunk) => {
     said += chunk
   })
-  t.equal(await exit(child), 1)
+  t.equal(await exitCode, 1)
   t.match(said, /publicKeysFile: .*keys\.json holds no set of public Ed25519 keys/)
 })
 
 t.test('a wrong setting stops the start with its name', async (t) => {
   const path = t.testdir({ 'settings.yaml': 'clients: { prot: 1 }\nqueue: { max: 0 }' })
-  const child = spawn(process.execPath, [REXEC, 'broker', '--settings', join(path, 'settings.yaml')])
+  const { child, exitCode } = spawnBroker(t, join(path, 'settings.yaml'))
   let said = ''
   child.stderr.on('data', (chunk) => {
     said += chunk
   })
-  t.not(await exit(child), 0)
+  t.not(await exitCode, 0)
   t.match(said, 'clients.prot: no such setting')
   t.match(said, 'queue.max')
 })

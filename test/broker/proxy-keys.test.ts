@@ -25,6 +25,8 @@ async function start(
       options.answer ??
       ((response: ServerResponse): void => void response.end(JSON.stringify(first.publicKeys))),
     asked: 0,
+    /** When it was (performance.now). */
+    times: [] as number[],
     /** Resolves at the next question. */
     next: Promise.withResolvers<void>(),
   }
@@ -32,6 +34,7 @@ async function start(
     t.equal(request.url, '/services/rexec/.well-known/jwks.json')
     t.notOk(request.headers.authorization, 'shows no credential')
     proxy.asked++
+    proxy.times.push(performance.now())
     proxy.next.resolve()
     proxy.next = Promise.withResolvers()
     proxy.answer(response)
@@ -134,14 +137,13 @@ t.test('made-up keys in any number make one question after the other, with a pau
   await keys.known
   const head = (kid: number) =>
     Buffer.from(JSON.stringify({ alg: 'EdDSA', typ: 'rexec-exec+jwt', kid: `${kid}` })).toString('base64url')
-  const begin = performance.now()
   const codes = await Promise.all(
     Array.from({ length: 150 }, (_, kid) =>
       keys.verify('exec', `${head(kid)}.e30.AAAA`).catch((error: { code: string }) => error.code),
     ),
   )
-  t.ok(performance.now() - begin >= 150, 'they waited for the pause')
   t.equal(proxy.asked, 2)
+  t.ok(proxy.times[1]! - proxy.times[0]! >= 150, 'they waited for the pause')
   t.equal(codes.filter((code) => code === 'token_invalid').length, 100)
   t.equal(codes.filter((code) => code === 'identity_unavailable').length, 50, 'more do not wait')
 })

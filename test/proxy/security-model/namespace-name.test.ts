@@ -6,7 +6,7 @@ import { createRandom, type Random } from '../../support/random.ts'
 
 const PREFIX = 'rexec-'
 const LONGEST = `${'a'.repeat(20)}-`
-const GENERATED = 1_000_000
+const GENERATED = 100_000
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 const RESERVED = ['default', 'kube-system', 'kube-public', 'kube-node-lease', 'rexec', 'rexec-proxy']
 
@@ -70,7 +70,7 @@ t.test('hostile names: a valid label, nobody else is in it, and none of Kubernet
   }
 })
 
-t.test('a million generated names keep apart', async (t) => {
+t.test('a hundred thousand generated names keep apart', async (t) => {
   const random = createRandom(63)
   const users = new Set<string>()
   const names = new Set<string>()
