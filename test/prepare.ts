@@ -81,8 +81,8 @@ async function makeNode(say: Say): Promise<void> {
   const { hubImage, QUICKSTART_PACKAGES } = await import('./cluster/node/hub/hub.ts')
   const tell: Say = (line) => say(`  ${line}`)
   try {
-    for (const packages of [[], QUICKSTART_PACKAGES]) await prepareNodeCluster({ packages }, tell)
-    await hubImage(tell)
+    await prepareNodeCluster({}, tell)
+    await prepareNodeCluster({ packages: QUICKSTART_PACKAGES, images: [await hubImage(tell)] }, tell)
     say('  It is there.')
   } catch (error) {
     say(`  It cannot be had: ${(error as Error).message}`)

@@ -78,7 +78,7 @@ t.test('a real API server', { skip }, async (t) => {
 
   t.test('enforces the Pod Security Standards', async (t) => {
     await api.apply(namespace('restricted', { 'pod-security.kubernetes.io/enforce': 'restricted' }))
-    await untilServiceAccount('restricted')
+    await untilReady(api, 'restricted')
     await t.rejects(
       api.apply(pod('privileged', 'restricted', { privileged: true })),
       /violates PodSecurity "restricted:latest": privileged/,
@@ -113,6 +113,9 @@ t.test('a real API server', { skip }, async (t) => {
       })
     }
     t.match(refusal, /ValidatingAdmissionPolicy 'no-red'.* denied request: no red/)
+    // Its controller has looked at it, and writes nothing more.
+    const checked = '--for=jsonpath={.status.observedGeneration}=1'
+    await api.kubectl('wait', checked, 'validatingadmissionpolicy/no-red', '--timeout=60s')
   })
 
   t.test('knows whom a kubeconfig is for', async (t) => {
@@ -153,14 +156,8 @@ t.test('a real API server', { skip }, async (t) => {
     t.equal(api.url, url)
     t.match(await api.kubectl('get', 'namespaces', '-o', 'name'), /namespace\/kept\n/)
     await api.apply(namespace('after'))
-    await untilServiceAccount('after')
+    await untilReady(api, 'after')
   })
-
-  /** Pods are refused before. Its being there also shows that the controller manager works. */
-  function untilServiceAccount(namespace: string): Promise<string> {
-    const args = ['--for=create', `--namespace=${namespace}`, '--timeout=30s', 'serviceaccount/default']
-    return api.kubectl('wait', ...args)
-  }
 })
 
 t.test("somebody's own cluster is used by its kubeconfig", { skip }, async (t) => {
@@ -170,6 +167,7 @@ t.test("somebody's own cluster is used by its kubeconfig", { skip }, async (t) =
   const api = await GivenApiServer.connect(own.kubeconfig, kubectl)
   t.teardown(api.stop)
   await api.apply(namespace('given'))
+  await untilReady(api, 'given')
   t.match(await own.kubectl('get', 'namespace', 'given'), 'Active')
   t.same(differences(await own.listing(), await api.listing()), [])
   const account = { serviceAccount: 'default', namespace: 'default' }
@@ -236,6 +234,12 @@ t.test('no process outlives a test that is killed (kill -9)', { skip }, async (t
   await startApiServer(t)
   await t.rejects(stat(folder), { code: 'ENOENT' }, 'the next one removes its folder')
 })
+
+/** Waits for what controllers put into a namespace: pods are refused before, and a listing would change. */
+async function untilReady({ kubectl }: ApiServer, namespace: string): Promise<void> {
+  for (const made of ['serviceaccount/default', 'configmap/kube-root-ca.crt'])
+    await kubectl('wait', '--for=create', `--namespace=${namespace}`, '--timeout=60s', made)
+}
 
 /** What the API server makes of a kubeconfig for somebody. */
 async function whoami(api: ApiServer, subject: Subject): Promise<unknown> {

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { borrow } from './borrow.ts'
 import { cached, type Say } from './cached.ts'
 import { debianLayer } from './debian.ts'
 import { type Layer, makeLayer, OURS, readLayer } from './layer.ts'
@@ -43,14 +44,39 @@ export async function imageStore(say?: Say): Promise<Store> {
   }
   const images = [pause, debian, packages]
   for (const version of Object.keys(PYTHONS)) images.push(await pythonBase(version, say))
-  const folder = await cached('containerd', images.map(withoutPaths), say, async (folder) => {
-    const layout = join(folder, 'layout')
-    await writeLayout(layout, images)
-    await runAlone([join(import.meta.dirname, 'store.sh'), join(folder, 'root'), layout])
-    await rm(layout, { recursive: true })
-  })
-  const layers = new Set(images.flatMap(({ layers }) => layers.map(({ digest }) => digest)))
-  return { folder: join(folder, 'root'), layers, rexec }
+  const folder = await cached('containerd', images.map(withoutPaths), say, (folder) => unpack(folder, images))
+  return { folder: join(folder, 'root'), layers: digests(images), rexec }
+}
+
+/**
+ * The store with a test's own images too: another one, which lies in the first, has links to the files of that, and goes
+ * with it. An image of hundreds of megabytes costs a cluster half a minute otherwise, and as much to be removed.
+ */
+export async function withImages(store: Store, images: Image[], say?: Say): Promise<Store> {
+  if (images.length === 0) return store
+  const folder = await cached(
+    'more',
+    images.map(withoutPaths),
+    say,
+    async (folder) => {
+      await borrow(store.folder, join(folder, 'root'))
+      await unpack(folder, images, store.layers)
+    },
+    dirname(store.folder),
+  )
+  return { ...store, folder: join(folder, 'root'), layers: new Set([...store.layers, ...digests(images)]) }
+}
+
+/** Imports images into FOLDER/root. @param present digests of layers that are in it already */
+async function unpack(folder: string, images: Image[], present?: Set<string>): Promise<void> {
+  const layout = join(folder, 'layout')
+  await writeLayout(layout, images, present)
+  await runAlone([join(import.meta.dirname, 'store.sh'), join(folder, 'root'), layout])
+  await rm(layout, { recursive: true })
+}
+
+function digests(images: Image[]): Set<string> {
+  return new Set(images.flatMap(({ layers }) => layers.map(({ digest }) => digest)))
 }
 
 /** Debian with what it needs to trust servers on the internet. */

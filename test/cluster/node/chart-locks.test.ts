@@ -40,8 +40,8 @@ t.test('a release without a hub, behind its locks', { skip }, async (t) => {
   await t.test('a pod of another namespace reaches the port for clients alone', async (t) => {
     const [proxy, broker] = [await addressOf(cluster, 'proxy'), await addressOf(cluster, 'broker')]
     const doors = [`${broker}/5559`, `${broker}/5560`, `${broker}/9559`, `${proxy}/10101`, `${proxy}/10102`]
-    const tries = doors.map((door) => `(timeout 3 bash -c '< /dev/tcp/${door}' && echo open ${door})`)
-    const stranger = { image: IMAGES.debian, command: ['bash', '-c', `${tries.join('; ')}; true`] }
+    const tries = doors.map((door) => `(timeout 3 bash -c '< /dev/tcp/${door}' && echo open ${door}) &`)
+    const stranger = { image: IMAGES.debian, command: ['bash', '-c', `${tries.join(' ')} wait`] }
     const { log } = await runPod(cluster, pod('stranger', stranger))
     t.same(log.match(/^open .*$/gm), [`open ${broker}/5559`])
   })

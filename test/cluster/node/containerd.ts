@@ -1,7 +1,8 @@
-import { copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { borrow } from '../images/borrow.ts'
 import { IMAGES, type Store } from '../images/images.ts'
-import { type Image, writeLayout } from '../images/oci.ts'
+import { writeLayout } from '../images/oci.ts'
 import type { Machine } from './machine.ts'
 
 export const CONTAINERD_SOCKET = '/run/containerd/containerd.sock'
@@ -13,12 +14,11 @@ export interface Folders {
   plugins: string
 }
 
-/** containerd with all images in it. @param more images that the store does not have */
+/** containerd with all images of the store, and that of this checkout. */
 export async function startContainerd(
   machine: Machine,
   folder: string,
   store: Store,
-  more: Image[],
   { networks, plugins }: Folders,
 ): Promise<void> {
   const root = join(folder, 'containerd')
@@ -26,7 +26,7 @@ export async function startContainerd(
   const configuration = join(folder, 'containerd.toml')
   await Promise.all([
     borrow(store.folder, root),
-    writeLayout(layout, [store.rexec, ...more], store.layers),
+    writeLayout(layout, [store.rexec], store.layers),
     mkdir(networks, { recursive: true }),
   ])
   // restrict_oom_score_adj: a machine without CAP_SYS_RESOURCE could start no container.
@@ -58,30 +58,4 @@ state = "/run/containerd"
       layout,
     ]),
   )
-}
-
-/**
- * Makes a root for containerd in which images and their files are links to those of the store, and new ones are its own.
- * (An overlay mount could not hold it: the files of containers are overlays themselves.)
- */
-async function borrow(store: string, root: string): Promise<void> {
-  const metadata = 'io.containerd.metadata.v1.bolt'
-  const snapshotter = 'io.containerd.snapshotter.v1.overlayfs'
-  await Promise.all([
-    copyInto(store, root, metadata, 'meta.db'),
-    copyInto(store, root, snapshotter, 'metadata.db'),
-    linkInto(store, root, join(snapshotter, 'snapshots')),
-    linkInto(store, root, 'io.containerd.content.v1.content/blobs/sha256'),
-  ])
-}
-
-async function copyInto(store: string, root: string, folder: string, file: string): Promise<void> {
-  await mkdir(join(root, folder), { recursive: true })
-  await copyFile(join(store, folder, file), join(root, folder, file))
-}
-
-async function linkInto(store: string, root: string, folder: string): Promise<void> {
-  await mkdir(join(root, folder), { recursive: true })
-  const names = await readdir(join(store, folder))
-  await Promise.all(names.map((name) => symlink(join(store, folder, name), join(root, folder, name))))
 }

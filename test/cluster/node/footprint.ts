@@ -32,9 +32,13 @@ export async function leftOf(before: Footprint, folder: string): Promise<Footpri
     const [pid, started] = process.split(' ')
     if ((await startTime(Number(pid))) === started) processes.push(process)
   }
+  // The kernel gives the number of a namespace that is gone to the next one, such as one of another test's.
+  const newest = Math.max(...before.processes!.map((process) => Number(process.split(' ')[1])))
   const inUse = new Set<string>()
   for await (const path of glob('/proc/[0-9]*')) {
-    for (const name of await namespaces(basename(path))) inUse.add(name)
+    const pid = basename(path)
+    if (Number(await startTime(Number(pid))) > newest) continue
+    for (const name of await namespaces(pid)) inUse.add(name)
   }
   const left = {
     processes,

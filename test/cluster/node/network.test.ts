@@ -38,8 +38,10 @@ t.test('Services have names and node ports', async (t) => {
   const spec = { type: 'NodePort', selector: { name: 'web' }, ports: [{ port: 80, targetPort: 8000 }] }
   await cluster.apply({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec })
   await startPod(cluster, pod('visitor', IDLE))
-  t.ok(await reaches('visitor', 'http://web/'), 'by its short name')
-  t.ok(await reaches('visitor', 'http://web.default.svc.cluster.local/'), 'by its full name')
+  // Its rules and its name come a moment after it.
+  await until(() => reaches('visitor', 'http://web/'))
+  await until(() => reaches('visitor', 'http://web.default.svc.cluster.local/'))
+  t.pass('by its short and its full name')
   const port = await kubectl('get', 'service', 'web', '--output=jsonpath={.spec.ports[0].nodePort}')
   t.match(await page(`http://${nodeAddress}:${port}/`), 'Directory listing')
 })
@@ -49,6 +51,7 @@ t.test('NetworkPolicies are enforced, as they come and go', async (t) => {
   await Promise.all(['friend', 'stranger'].map((name) => startPod(cluster, pod(name, IDLE))))
   const url = `http://${address}:8000/`
   const visits = async () => [await reaches('friend', url), await reaches('stranger', url)]
+  for (const name of ['friend', 'stranger']) await until(() => reaches(name, url))
   t.same(await visits(), [true, true], 'without a policy')
   await cluster.apply(
     policy('guard', { podSelector: { matchLabels: { name: 'guarded' } }, policyTypes: ['Ingress'] }),

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { IMAGES, imageStore } from '../images/images.ts'
+import { IMAGES, imageStore, type Store, withImages } from '../images/images.ts'
 import type { Image } from '../images/oci.ts'
 import { ciliumTools, kubernetesTools } from '../tools.ts'
 import { connect } from './cable.ts'
@@ -65,7 +65,7 @@ interface Parts {
   /** Folders of programs, images and wheels. */
   kubernetes: string
   cilium: string
-  store: Awaited<ReturnType<typeof imageStore>>
+  store: Store
   wheels: string
 }
 
@@ -73,12 +73,12 @@ type Defer = (end: () => unknown) => void
 
 /** What can be made beforehand and is kept in the cache: programs, images, wheels. Minutes, once. */
 export async function prepareNodeCluster(
-  { packages }: NodeOptions = {},
+  { packages, images = [] }: NodeOptions = {},
   say?: (line: string) => void,
 ): Promise<Parts> {
   const kubernetes = await kubernetesTools(say)
   const cilium = await ciliumTools(say)
-  const store = await imageStore(say)
+  const store = await withImages(await imageStore(say), images, say)
   return { kubernetes, cilium, store, wheels: await downloadWheels(packages, say) }
 }
 
@@ -111,7 +111,7 @@ export async function startNodeCluster(
   const machine = await Machine.start(slot)
   defer(() => machine.end())
   try {
-    return { ...(await startPrograms(machine, slot, parts, options?.images ?? [], defer)), stop }
+    return { ...(await startPrograms(machine, slot, parts, defer)), stop }
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${await machine.allLastLines()}`, { cause: error })
   }
@@ -121,7 +121,6 @@ async function startPrograms(
   machine: Machine,
   slot: Slot,
   { kubernetes, cilium, store, wheels }: Parts,
-  images: Image[],
   defer: Defer,
 ): Promise<Omit<NodeCluster, 'stop'>> {
   const folders = { networks: join(slot.folder, 'networks'), plugins: join(slot.folder, 'plugins') }
@@ -131,7 +130,7 @@ async function startPrograms(
   await linkPlugins(folders, cilium)
   const [plane] = await Promise.all([
     ControlPlane.start(machine, slot, kubernetes),
-    startContainerd(machine, slot.folder, store, images, folders),
+    startContainerd(machine, slot.folder, store, folders),
   ])
   const kubectl = new Kubectl(join(kubernetes, 'kubectl'), plane.kubeconfig)
   defer(kubectl.end)
