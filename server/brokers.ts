@@ -23,6 +23,8 @@ interface Name {
   readonly port: number
   family: 0 | 4 | 6
   brokers: string[]
+  /** What was said last of a look-up that failed. */
+  told: string
 }
 
 /**
@@ -46,7 +48,7 @@ export class Brokers {
     this.#fixed = options.addresses.filter((address) => isIP(parseAddress(address).host))
     this.#names = options.addresses
       .filter((address) => !this.#fixed.includes(address))
-      .map((address) => ({ ...parseAddress(address), family: 0, brokers: [] }))
+      .map((address) => ({ ...parseAddress(address), family: 0, brokers: [], told: '' }))
     this.#update()
     this.#found = Promise.all(this.#names.map((name) => this.#look(name)))
     for (const name of this.#names) void this.#watch(name)
@@ -102,13 +104,16 @@ export class Brokers {
     try {
       const found = await addressesOf(host, family, lookup)
       name.family = found.family // which alone is asked for from now on: half the questions
+      name.told = ''
       name.brokers = found.addresses.map((address) => formatAddress(address, port))
       this.#update()
     } catch (error) {
+      const { message: reason } = error as Error
+      if (reason !== name.told) logger.warn({ name: host, reason }, 'the brokers cannot be looked up')
+      name.told = reason
       name.family = 0
-      logger.warn({ broker: host, err: error }, 'the brokers of this name cannot be looked up')
-      if (name.brokers.length > 0) return
-      onUnreached(formatAddress(host, port), `its name is not known: ${(error as Error).message}`)
+      if (name.brokers.length === 0)
+        onUnreached(formatAddress(host, port), `its name is not known: ${reason}`)
     }
   }
 

@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { addressesOf, formatAddress, parseAddress } from '../../common/address.ts'
+import { addressesOf, formatAddress, type Lookup, parseAddress } from '../../common/address.ts'
 import { type Finding, fail, ok, reasonOf } from './check.ts'
 import { ZmtpClient } from './zmtp-client.ts'
 
@@ -46,9 +46,14 @@ export async function reachBroker(address: string, whose: string, signal: AbortS
 }
 
 /** The same for each broker that a name stands for, since a server connects to each. */
-export async function reachBrokers(address: string, whose: string, signal: AbortSignal): Promise<Finding[]> {
+export async function reachBrokers(
+  address: string,
+  whose: string,
+  signal: AbortSignal,
+  lookup?: Lookup,
+): Promise<Finding[]> {
   const { host, port } = parseAddress(address)
-  const found = isIP(host) ? undefined : await addressesOf(host).catch(() => undefined)
+  const found = isIP(host) ? undefined : await addressesOf(host, 0, lookup).catch(() => undefined)
   const each = found && found.addresses.length > 1
   const brokers = each ? found.addresses.map((one) => formatAddress(one, port)) : [address]
   return Promise.all(brokers.map((broker) => reachBroker(broker, whose, signal)))

@@ -6,7 +6,7 @@ import { clockOf } from '../../../bin/doctor/clock.ts'
 import { ask } from '../../../bin/doctor/http.ts'
 import { identityApiChecks } from '../../../bin/doctor/identity.ts'
 import { probeCall } from '../../../bin/doctor/probe-call.ts'
-import { reachBroker } from '../../../bin/doctor/reach.ts'
+import { reachBroker, reachBrokers } from '../../../bin/doctor/reach.ts'
 import { asJson, asText, isWell } from '../../../bin/doctor/report.ts'
 import { RexecError } from '../../../common/errors.ts'
 import { checkSettings } from '../../../common/settings.ts'
@@ -77,6 +77,17 @@ t.test('clocks', async (t) => {
   t.match(clockOf(at(3600), 'X'), { level: 'warn', what: /this clock is 3(599|600|601) s behind that of X/ })
   t.match(clockOf({ date: 'Thu, 01 Jan 1970 00:00:00 GMT' }, 'X'), { level: 'warn', what: /s ahead of/ })
   t.match(clockOf({}, 'X'), { level: 'warn', what: /does not say what time it is/ })
+})
+
+t.test('each broker of a name is looked at', async (t) => {
+  const { broker } = await startBroker(t)
+  const { port } = new URL(broker.serverAddress)
+  const two = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }))
+  const never = new AbortController().signal
+  t.match(await reachBrokers(`tcp://brokers.test:${port}`, 'servers', never, async () => two), [
+    { level: 'ok', what: `the broker for servers answers at tcp://127.0.0.1:${port}` },
+    { level: 'fail', what: new RegExp(`tcp://127.0.0.2:${port}: nothing listens there`) },
+  ])
 })
 
 t.test('a broker that is none, and what it may do to the doctor', async (t) => {
