@@ -44,15 +44,19 @@ export interface BrokerResult {
   peakMiB: Record<string, number>
 }
 
-/** Measures rexec's broker against zmq_proxy and, with `all`, the naive ones. `python` is a venv's with pyzmq. */
+/**
+ * Measures rexec's broker against zmq_proxy and, with `all`, the naive ones, with arguments of at most
+ * `largest` bytes. `python` is a venv's with pyzmq.
+ */
 export async function measureBroker(
   python: string,
   {
     duration,
     rounds,
     all,
+    largest = Number.POSITIVE_INFINITY,
     say,
-  }: { duration: Duration; rounds: number; all: boolean; say(text: string): void },
+  }: { duration: Duration; rounds: number; all: boolean; largest?: number; say(text: string): void },
 ): Promise<BrokerResult> {
   const native = await buildNative(python)
   const secrets = await makeSecrets()
@@ -61,7 +65,7 @@ export async function measureBroker(
     peers.push(await startZmqProxy(native, secrets), await startRexec(secrets))
     if (all) peers.push(await startZeromqJs(secrets), await startPyzmq(python, secrets))
     const results: CaseResult[] = []
-    for (const each of CASES) {
+    for (const each of CASES.map((each) => ({ ...each, bytes: Math.min(each.bytes, largest) }))) {
       say(`broker, ${bytes(each.bytes)}, window ${each.window}`)
       results.push(await measureCase(native, peers, each, duration, rounds))
     }
