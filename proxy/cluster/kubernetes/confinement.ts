@@ -2,79 +2,109 @@ import { RexecError } from '../../../common/errors.ts'
 import type { Logger } from '../../../common/logger.ts'
 import type { Api } from './api.ts'
 import { isNoRight, isPolicyRefusal } from './api-error.ts'
+import { ownLabels } from './names.ts'
 import type { KubernetesSettings } from './settings.ts'
 
 /** How long it is relied on that the policies are in force. */
 const REMEMBER_MS = 300_000
-
-/** Neither is made, only tried (dryRun): a namespace that is not of rexec, a secret in one that never is. */
+/** Of what is not made, only tried (dryRun). */
 const NAME = 'rexec-is-not-confined'
-const FORBIDDEN: ((api: Pick<Api, 'core'>) => Promise<unknown>)[] = [
-  (api) => api.core.createNamespace({ body: { metadata: { name: NAME } }, dryRun: 'All' }),
-  (api) =>
-    api.core.createNamespacedSecret({
-      namespace: 'default',
-      body: { metadata: { name: NAME } },
-      dryRun: 'All',
-    }),
-]
+const tried = { dryRun: 'All' }
 
-const OPEN =
-  'The service account may write to every namespace of the cluster: apply the admission policies of the chart (docs/admin/rbac.md).'
-const UNKNOWN = 'whether admission policies confine the service account could not be found out'
+type Part = 'core' | 'batch'
 
 /**
- * Whether the own account is kept from writing to what is not its own: by the chart's admission policies, or since it
- * has no such right. Undefined when that cannot be found out.
+ * Whether the own account is kept from writing to what is not its own, a namespace and a secret: by the chart's admission
+ * policies, or since it has no such right. Undefined when that cannot be found out.
  */
 export async function isConfined(api: Pick<Api, 'core'>): Promise<boolean | undefined> {
-  const answers = await Promise.all(
-    FORBIDDEN.map((attempt) =>
-      attempt(api).then(
-        () => false,
-        (error) => isPolicyRefusal(error) || isNoRight(error) || undefined,
-      ),
-    ),
-  )
-  if (answers.includes(false)) return false
-  return answers.includes(undefined) ? undefined : true
+  const metadata = { name: NAME }
+  const answers = await Promise.all([
+    isRefused(api.core.createNamespace({ body: { metadata }, ...tried })),
+    // No namespace of rexec, and there in every cluster.
+    isRefused(api.core.createNamespacedSecret({ namespace: 'default', body: { metadata }, ...tried })),
+  ])
+  return answers.includes(false) ? false : answers.every(Boolean) || undefined
 }
 
-/** Rejects unless the account is known to be confined. @throws cluster_unavailable */
-export type AssertConfined = () => Promise<void>
+/** The same of Jobs that are not of rexec's shape, within a namespace of rexec. */
+export function isConfinedWithin(
+  api: Pick<Api, 'batch'>,
+  namespace: string,
+  instance: string,
+): Promise<boolean | undefined> {
+  const spec = { restartPolicy: 'Never', containers: [{ name: 'any', image: 'any' }] }
+  const metadata = { name: NAME, labels: ownLabels(instance) }
+  const body = { metadata, spec: { suspend: true, template: { spec } } }
+  return isRefused(api.batch.createNamespacedJob({ namespace, body, ...tried }))
+}
+
+async function isRefused(request: Promise<unknown>): Promise<boolean | undefined> {
+  try {
+    await request
+    return false
+  } catch (error) {
+    return isPolicyRefusal(error) || isNoRight(error) || undefined
+  }
+}
 
 /**
  * With the rights of mode "cluster" and without the policies, whoever takes over the proxy has the whole cluster. Helm
- * makes the rights first, and the policies of another tool may be missing for ever: so nothing is started, and the proxy
- * is not ready, before the API server has been seen to refuse. What it does not say later counts as before.
+ * makes the rights first, and another tool may never make the policies: so the proxy is not ready, and starts nothing,
+ * before the API server has been seen to refuse. Both reject with cluster_unavailable until then.
  */
-export function createAssertConfined(
-  api: Pick<Api, 'core'>,
-  { requireConfinement, namespaces: { mode } }: Pick<KubernetesSettings, 'requireConfinement' | 'namespaces'>,
-  logger: Logger,
-): AssertConfined {
-  let confined: boolean | undefined
-  let goodUntil = 0
-  let asking: Promise<void> | undefined
+export interface Confinement {
+  assert(): Promise<void>
+  /** One namespace stands for all. */
+  assertWithin(namespace: string): Promise<void>
+}
 
-  async function ask(): Promise<void> {
-    const was = confined
-    confined = (await isConfined(api)) ?? confined
-    if (confined || !requireConfinement) goodUntil = performance.now() + REMEMBER_MS
-    if (confined === false && was !== false) logger[requireConfinement ? 'error' : 'warn'](OPEN)
+const OPEN = {
+  all: 'The service account may write to every namespace of the cluster: apply the admission policies of the chart (docs/admin/rbac.md).',
+  within:
+    'The service account may make Jobs of any shape: apply the admission policies of the chart (docs/admin/rbac.md).',
+}
+const UNKNOWN = 'whether admission policies confine the service account could not be found out'
+
+export function createConfinement(
+  api: Pick<Api, Part>,
+  { requireConfinement, instance, namespaces: { mode } }: KubernetesSettings,
+  logger: Logger,
+): Confinement {
+  // Rights in given namespaces alone need no policy.
+  if (mode === 'given') return { assert: async () => {}, assertWithin: async () => {} }
+
+  function asserting<A extends unknown[]>(
+    open: string,
+    look: (...args: A) => Promise<boolean | undefined>,
+  ): (...args: A) => Promise<void> {
+    let confined: boolean | undefined
+    let goodUntil = 0
+    let asking: Promise<void> | undefined
+
+    async function ask(...args: A): Promise<void> {
+      const was = confined
+      // What cannot be found out now counts as before.
+      confined = (await look(...args)) ?? confined
+      if (confined || !requireConfinement) goodUntil = performance.now() + REMEMBER_MS
+      if (confined === false && was !== false) logger[requireConfinement ? 'error' : 'warn'](open)
+    }
+
+    return async (...args) => {
+      if (performance.now() >= goodUntil) {
+        asking ??= ask(...args).finally(() => {
+          asking = undefined
+        })
+        await asking
+      }
+      if (confined || !requireConfinement) return
+      const cause = new Error(confined === false ? open : UNKNOWN)
+      throw new RexecError('cluster_unavailable', undefined, { cause })
+    }
   }
 
-  return async () => {
-    // Rights in given namespaces alone need no policy.
-    if (mode === 'given') return
-    if (performance.now() >= goodUntil) {
-      asking ??= ask().finally(() => {
-        asking = undefined
-      })
-      await asking
-    }
-    if (confined || !requireConfinement) return
-    const cause = new Error(confined === false ? OPEN : UNKNOWN)
-    throw new RexecError('cluster_unavailable', undefined, { cause })
+  return {
+    assert: asserting(OPEN.all, () => isConfined(api)),
+    assertWithin: asserting(OPEN.within, (namespace: string) => isConfinedWithin(api, namespace, instance)),
   }
 }

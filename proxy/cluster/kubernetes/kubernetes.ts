@@ -7,7 +7,7 @@ import type { Cluster } from '../cluster.ts'
 import { connect } from './api.ts'
 import { asRexecError } from './api-error.ts'
 import { createBaseline } from './baseline.ts'
-import { createAssertConfined } from './confinement.ts'
+import { createConfinement } from './confinement.ts'
 import { createLaunch } from './launch.ts'
 import { serverLogs } from './logs.ts'
 import { createNamespaces } from './namespace.ts'
@@ -52,7 +52,7 @@ export async function createKubernetesCluster(
   const launch = createLaunch(api, settings, brokers, logger)
   const stop = createStop(api, store, settings)
   const missingRights = createMissingRights(api, settings)
-  const assertConfined = createAssertConfined(api, settings, logger)
+  const confinement = createConfinement(api, settings, logger)
   let reconciler: Reconciler | undefined
   let synced = false
   void store.ready.then(() => {
@@ -79,11 +79,12 @@ export async function createKubernetesCluster(
     },
 
     async ensureNamespace(user, noted = () => {}) {
-      await assertConfined()
+      await confinement.assert()
       try {
         const namespace = await namespaces.ensure(user, noted)
         store.proven(namespace)
         await baseline.apply(namespace.name, noted)
+        await confinement.assertWithin(namespace.name)
         return namespace
       } catch (error) {
         throw asRexecError(error)
@@ -137,7 +138,7 @@ export async function createKubernetesCluster(
         const cause = new Error(`the service account lacks rights: ${missing.join(', ')}`)
         throw new RexecError('cluster_unavailable', undefined, { cause })
       }
-      await assertConfined()
+      await confinement.assert()
     },
 
     async close() {

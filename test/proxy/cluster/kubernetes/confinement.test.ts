@@ -1,5 +1,10 @@
 import t from 'tap'
-import { createAssertConfined, isConfined } from '../../../../proxy/cluster/kubernetes/confinement.ts'
+import {
+  createConfinement,
+  isConfined,
+  isConfinedWithin,
+} from '../../../../proxy/cluster/kubernetes/confinement.ts'
+import { OWNER, OWNER_HASH, ownerHash, ownLabels } from '../../../../proxy/cluster/kubernetes/names.ts'
 import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
 import { proxyRights } from '../../../support/chart.ts'
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
@@ -7,6 +12,16 @@ import { testApi } from '../../../support/kubernetes-cluster.ts'
 import { keptLog } from '../../../support/log.ts'
 
 const skip = (await apiServerMissing()) ?? false
+
+const OF_ALICE = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: {
+    name: 'rexec-alice',
+    labels: { ...ownLabels('rexec'), [OWNER_HASH]: ownerHash('alice') },
+    annotations: { [OWNER]: 'alice' },
+  },
+}
 
 t.test('an account that nobody confines is not worked with', { skip }, async (t) => {
   const server = await startApiServer(t)
@@ -16,41 +31,51 @@ t.test('an account that nobody confines is not worked with', { skip }, async (t)
   const account = testApi(t, kubeconfig)
   const log = keptLog()
   /** What a proxy that starts now finds. */
-  const starting = (given: object = {}) =>
-    createAssertConfined(account, kubernetesSettings(given), log.logger)
+  const starting = (given: object = {}) => createConfinement(account, kubernetesSettings(given), log.logger)
   const open = { code: 'cluster_unavailable', cause: { message: /admission policies of the chart/ } }
   t.equal(await isConfined(account), true, 'without rights')
-  await starting()()
+  await starting().assert()
 
   await server.apply(await proxyRights('cluster'))
   while (await isConfined(account));
   t.equal(await isConfined(account), false, 'with the role alone')
-  const assertConfined = starting()
-  await t.rejects(assertConfined(), open, 'fails closed')
-  await t.rejects(Promise.all([assertConfined(), assertConfined()]), open)
+  const confinement = starting()
+  await t.rejects(confinement.assert(), open, 'fails closed')
+  await t.rejects(Promise.all([confinement.assert(), confinement.assert()]), open)
   t.match(log.lines, [{ level: 'error', msg: /admission policies of the chart/ }], 'said once')
-  await starting({ requireConfinement: false })()
+  await starting({ requireConfinement: false }).assert()
   t.match(log.lines[1], { level: 'warn', msg: /admission policies of the chart/ }, 'or warned of')
-  await starting({ namespaces: { mode: 'given', given: { alice: 'team-alice' } } })()
+  await starting({ namespaces: { mode: 'given', given: { alice: 'team-alice' } } }).assert()
 
-  const [ofNamespaces, ...others] = await policies()
+  const [ofNamespaces, ofObjects, ofJobs] = await policies()
   await server.apply(ofNamespaces!)
   while (!(await refuses('namespace', 'foreign')));
   t.equal(await isConfined(account), false, 'one of the policies is not enough')
-  await server.apply(others.flat())
+  await server.apply(ofObjects!)
   while (!(await isConfined(account)));
-  await assertConfined()
-  t.equal(log.lines.length, 2)
-  t.notMatch(
-    await server.kubectl('get', 'namespaces,secrets', '-A', '-o', 'name'),
-    'rexec-is-not',
-    'no trace',
+  await confinement.assert()
+
+  await server.apply(OF_ALICE)
+  const namespace = OF_ALICE.metadata.name
+  await t.rejects(
+    confinement.assertWithin(namespace),
+    { cause: { message: /Jobs of any shape/ } },
+    'nor are two',
   )
+  await server.apply(ofJobs!)
+  while (!(await isConfinedWithin(account, namespace, 'rexec')));
+  await confinement.assertWithin(namespace)
+  t.equal(log.lines.length, 3)
+  const made = await server.kubectl('get', 'namespaces,secrets,jobs', '-A', '-o', 'name')
+  t.notMatch(made, 'rexec-is-not', 'nothing was made')
 
   await server.stopApi()
   t.equal(await isConfined(account), undefined, 'nobody can tell')
-  await assertConfined()
-  await t.rejects(starting()(), { code: 'cluster_unavailable', cause: { message: /not be found out/ } })
+  await confinement.assert()
+  await t.rejects(starting().assert(), {
+    code: 'cluster_unavailable',
+    cause: { message: /not be found out/ },
+  })
 
   /** Each policy with its binding. */
   async function policies() {
