@@ -17,7 +17,7 @@ import { IMAGES } from './random.ts'
 
 const CREDENTIAL = 'credential-of-the-broker-0123456789abcdef'
 /** So long nothing has to change until the cluster counts as settled, in milliseconds. */
-const QUIET = 150
+const QUIET = 300
 
 export type Listing = Map<string, unknown>
 
@@ -190,7 +190,7 @@ function still(key: string, entry: unknown): unknown {
 }
 
 async function until(check: () => Promise<unknown>): Promise<void> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 120_000
   for (;;) {
     try {
       await check()

@@ -9,6 +9,7 @@ import t, { type Test } from 'tap'
 import { findLeftovers, findProcesses } from '../support/processes.ts'
 import { type ApiServer, apiServerMissing, given, type Subject, startApiServer } from './api-server.ts'
 import { GivenApiServer } from './given-api-server.ts'
+import { untilSettled } from './namespace.ts'
 import { OwnApiServer } from './own-api-server.ts'
 import { kubernetesTools } from './tools.ts'
 
@@ -66,19 +67,19 @@ t.test('a real API server', { skip }, async (t) => {
       'wait',
       '--for=create',
       '--namespace=jobs',
-      '--timeout=30s',
+      '--timeout=120s',
       'pod',
       '--selector=job=work',
     )
     const owner = '{.items[0].metadata.ownerReferences[0].kind}/{.items[0].metadata.ownerReferences[0].name}'
     t.equal(await api.kubectl('get', 'pods', '-n', 'jobs', '-o', `jsonpath=${owner}`), 'Job/work')
-    await api.kubectl('delete', 'namespace', 'jobs', '--wait', '--timeout=30s')
+    await api.kubectl('delete', 'namespace', 'jobs', '--wait', '--timeout=120s')
     await t.rejects(api.kubectl('get', 'namespace', 'jobs'), /not found/)
   })
 
   t.test('enforces the Pod Security Standards', async (t) => {
     await api.apply(namespace('restricted', { 'pod-security.kubernetes.io/enforce': 'restricted' }))
-    await untilReady(api, 'restricted')
+    await untilSettled(api, 'restricted')
     await t.rejects(
       api.apply(pod('privileged', 'restricted', { privileged: true })),
       /violates PodSecurity "restricted:latest": privileged/,
@@ -115,7 +116,7 @@ t.test('a real API server', { skip }, async (t) => {
     t.match(refusal, /ValidatingAdmissionPolicy 'no-red'.* denied request: no red/)
     // Its controller has looked at it, and writes nothing more.
     const checked = '--for=jsonpath={.status.observedGeneration}=1'
-    await api.kubectl('wait', checked, 'validatingadmissionpolicy/no-red', '--timeout=60s')
+    await api.kubectl('wait', checked, 'validatingadmissionpolicy/no-red', '--timeout=120s')
   })
 
   t.test('knows whom a kubeconfig is for', async (t) => {
@@ -156,7 +157,7 @@ t.test('a real API server', { skip }, async (t) => {
     t.equal(api.url, url)
     t.match(await api.kubectl('get', 'namespaces', '-o', 'name'), /namespace\/kept\n/)
     await api.apply(namespace('after'))
-    await untilReady(api, 'after')
+    await untilSettled(api, 'after')
   })
 })
 
@@ -167,7 +168,7 @@ t.test("somebody's own cluster is used by its kubeconfig", { skip }, async (t) =
   const api = await GivenApiServer.connect(own.kubeconfig, kubectl)
   t.teardown(api.stop)
   await api.apply(namespace('given'))
-  await untilReady(api, 'given')
+  await untilSettled(api, 'given')
   t.match(await own.kubectl('get', 'namespace', 'given'), 'Active')
   t.same(differences(await own.listing(), await api.listing()), [])
   const account = { serviceAccount: 'default', namespace: 'default' }
@@ -234,12 +235,6 @@ t.test('no process outlives a test that is killed (kill -9)', { skip }, async (t
   await startApiServer(t)
   await t.rejects(stat(folder), { code: 'ENOENT' }, 'the next one removes its folder')
 })
-
-/** Waits for what controllers put into a namespace: pods are refused before, and a listing would change. */
-async function untilReady({ kubectl }: ApiServer, namespace: string): Promise<void> {
-  for (const made of ['serviceaccount/default', 'configmap/kube-root-ca.crt'])
-    await kubectl('wait', '--for=create', `--namespace=${namespace}`, '--timeout=60s', made)
-}
 
 /** What the API server makes of a kubeconfig for somebody. */
 async function whoami(api: ApiServer, subject: Subject): Promise<unknown> {

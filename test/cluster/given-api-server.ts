@@ -91,7 +91,7 @@ export class GivenApiServer implements ApiServer {
     await this.apply({ apiVersion: 'certificates.k8s.io/v1', kind, metadata, spec })
     const object = `csr/${metadata.name}`
     await this.kubectl('certificate', 'approve', metadata.name)
-    await this.kubectl('wait', '--for=jsonpath={.status.certificate}', '--timeout=30s', object)
+    await this.kubectl('wait', '--for=jsonpath={.status.certificate}', '--timeout=120s', object)
     const signed = await this.kubectl('get', object, '-o', 'jsonpath={.status.certificate}')
     await this.kubectl('delete', object)
     const certificate: Certificate = { certificate: join(this.folder, `${name}.crt`), key }

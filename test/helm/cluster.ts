@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { type ApiServer, apiServerMissing, given, startApiServer } from '../cluster/api-server.ts'
+import { untilSettled } from '../cluster/namespace.ts'
 import { chartDefinitions, helmMissing } from '../cluster/tools.ts'
 
 /** Why the chart cannot be tried on a real API server here; undefined when it can. */
@@ -12,7 +13,7 @@ export async function clusterMissing(): Promise<string | undefined> {
 export async function startCluster(t: Test, namespaces: string[]): Promise<ApiServer> {
   const server = await startApiServer(t)
   await server.kubectl('apply', '--server-side', '-f', await chartDefinitions((line) => t.comment(line)))
-  await server.kubectl('wait', '--for=condition=Established', 'crd', '--all')
+  await server.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=120s')
   // Their storage comes a moment later; kubectl asks again until it is there.
   await server.kubectl('get', '--all-namespaces', 'httproutes,servicemonitors,prometheusrules')
   const levels = ['enforce', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted'])
@@ -23,5 +24,6 @@ export async function startCluster(t: Test, namespaces: string[]): Promise<ApiSe
       metadata: { name, labels: Object.fromEntries(levels) },
     })),
   )
+  await untilSettled(server, ...namespaces)
   return server
 }

@@ -79,7 +79,7 @@ export function leftJob(namespace: string, request: ServerRequest = {}, settings
 
 /** Resolves when the store shows what is asked for. */
 export async function until(store: ServerStore, namespace: string, test: () => boolean): Promise<void> {
-  const signal = AbortSignal.timeout(30_000)
+  const signal = AbortSignal.timeout(120_000)
   while (!test()) {
     signal.throwIfAborted()
     await store.changed(namespace, AbortSignal.any([signal, AbortSignal.timeout(200)]))

@@ -13,6 +13,7 @@ import {
 } from '../../../../proxy/cluster/kubernetes/api-error.ts'
 import { onceCounted } from '../../../../proxy/cluster/kubernetes/quota.ts'
 import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { untilSettled } from '../../../cluster/namespace.ts'
 import { cpuTime } from '../../../support/cpu-time.ts'
 import { testApi } from '../../../support/kubernetes-cluster.ts'
 
@@ -47,7 +48,7 @@ t.test('what a real API server refuses', { skip: await apiServerMissing() }, asy
   })
 
   t.test('a pod that the Pod Security Standard forbids', async (t) => {
-    await kubectl('wait', '--for=create', 'serviceaccount/default', '-n', 'team', '--timeout=30s')
+    await untilSettled(server, 'team')
     const pod: V1Pod = inTeam('Pod', 'bad', {
       spec: { containers: [{ name: 'a', image: 'a', securityContext: { privileged: true } }] },
     })

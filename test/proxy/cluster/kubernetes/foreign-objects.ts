@@ -1,4 +1,5 @@
 import type { ApiServer } from '../../../cluster/api-server.ts'
+import { untilSettled } from '../../../cluster/namespace.ts'
 import { jobOfOurs } from './job-of-ours.ts'
 
 const labels = (instance: string) => ({
@@ -36,7 +37,8 @@ const theirs = (namespace: string) => ({
 })
 
 /** Makes what attempts.ts is after, by the hand of an administrator. Resolves when nobody goes on writing to it. */
-export async function makeForeignObjects({ apply, kubectl }: ApiServer): Promise<void> {
+export async function makeForeignObjects(server: ApiServer): Promise<void> {
+  const { apply, kubectl } = server
   const namespaces = [
     namespace('rexec-lab', { labels: labels('lab'), annotations }),
     namespace('rexec-unlabelled', { annotations }),
@@ -50,15 +52,12 @@ export async function makeForeignObjects({ apply, kubectl }: ApiServer): Promise
     account('theirs'),
     ...jobs,
   ])
-  const inTime = '--timeout=30s'
-  for (const { metadata } of namespaces) {
-    await kubectl('wait', '--for=create', inTime, '-n', metadata.name, 'sa/default', 'cm/kube-root-ca.crt')
-  }
+  await untilSettled(server, ...namespaces.map(({ metadata }) => metadata.name))
   for (const { metadata } of jobs) {
     await kubectl(
       'wait',
       '--for=condition=Suspended',
-      inTime,
+      '--timeout=120s',
       '-n',
       metadata!.namespace!,
       `job/${metadata!.name}`,

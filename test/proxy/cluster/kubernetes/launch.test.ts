@@ -113,7 +113,7 @@ t.test('a start', { skip: await apiServerMissing() }, async (t) => {
     await t.rejects(launchWith(api)(other, again, { credential: CREDENTIAL }), {
       code: 'namespace_not_ready',
     })
-    await kubectl('wait', '--for=delete', 'job/rexec-default', '-n', other.name, '--timeout=30s')
+    await kubectl('wait', '--for=delete', 'job/rexec-default', '-n', other.name, '--timeout=120s')
     t.same((await read<V1Secret>('secret', other)).data, { a: 'b2xk' }, 'one of somebody else stays')
   })
 
@@ -128,7 +128,7 @@ t.test('a start', { skip: await apiServerMissing() }, async (t) => {
       const approved = approvedServer({}, { user: user(name) })
       const start = launchWith(failing(api))(namespace, approved, { credential: CREDENTIAL })
       await t.rejects(start, { code: 'internal', cause: { message: 'as tried' } })
-      await kubectl('wait', '--for=delete', 'job/rexec-default', '-n', namespace.name, '--timeout=30s')
+      await kubectl('wait', '--for=delete', 'job/rexec-default', '-n', namespace.name, '--timeout=120s')
       t.same(await left(namespace), [])
     })
   }
@@ -163,7 +163,7 @@ t.test('a start', { skip: await apiServerMissing() }, async (t) => {
     }
     const refusal = { code: /namespace_not_ready|start_interrupted/ }
     await t.rejects(launchWith(deleting)(namespace, approved, { credential: CREDENTIAL }), refusal)
-    await kubectl('wait', '--for=delete', `namespace/${namespace.name}`, '--timeout=60s')
+    await kubectl('wait', '--for=delete', `namespace/${namespace.name}`, '--timeout=120s')
     const start = launchWith(api)(namespace, approved, { credential: CREDENTIAL })
     await t.rejects(start, { code: 'namespace_not_ready', message: /being deleted/ })
   })
@@ -216,7 +216,7 @@ async function killed(t: Test, server: ApiServer): Promise<void> {
         t.match(status, { name: 'default', phase: 'pending' }, 'it has been started')
       } else {
         for (const kind of ['jobs', 'secrets'])
-          await kubectl('wait', '--for=delete', kind, '--all', '-n', name, '--timeout=30s')
+          await kubectl('wait', '--for=delete', kind, '--all', '-n', name, '--timeout=120s')
         t.same(await cluster.list(alice), [], 'it is cleared away')
         t.match(await start(alice), { phase: 'pending' }, 'the name is free')
       }

@@ -5,6 +5,7 @@ import type { Api } from '../../../../proxy/cluster/kubernetes/api.ts'
 import { createNamespaces } from '../../../../proxy/cluster/kubernetes/namespace.ts'
 import { namespaceName } from '../../../../proxy/security-model/namespace-name.ts'
 import { type ApiServer, apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
+import { untilSettled } from '../../../cluster/namespace.ts'
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { testApi } from '../../../support/kubernetes-cluster.ts'
 import { user } from '../../../support/local-cluster.ts'
@@ -97,7 +98,7 @@ t.test('namespaces of users', { skip: await apiServerMissing() }, async (t) => {
       const prefix = `s${index}-`
       const name = namespaceName('alice', prefix)
       await server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...metadata } })
-      await settled(server, name)
+      await untilSettled(server, name)
       const before = await read(name)
       const namespaces = named(t, { namespaces: { prefix } })
       await t.rejects(namespaces.ensure(user('alice')), { code: 'namespace_not_owned' })
@@ -122,7 +123,12 @@ t.test('namespaces of users', { skip: await apiServerMissing() }, async (t) => {
     const { name } = await namespaces.ensure(user('erin'))
     const release = await heldNamespace(server, name)
     await server.kubectl('delete', 'namespace', name, '--wait=false')
-    await server.kubectl('wait', '--for=jsonpath={.status.phase}=Terminating', `namespace/${name}`)
+    await server.kubectl(
+      'wait',
+      '--for=jsonpath={.status.phase}=Terminating',
+      `namespace/${name}`,
+      '--timeout=120s',
+    )
     const refusal = { code: 'namespace_not_ready', message: /being deleted/ }
     await t.rejects(namespaces.ensure(user('erin')), refusal)
     await release()
@@ -168,7 +174,7 @@ t.test('namespaces of users', { skip: await apiServerMissing() }, async (t) => {
     await put({ ...owned, [psa]: 'restricted', [`${psa}-version`]: 'v1.22' })
     await t.rejects(namespaces.ensure(user('alice')), { code: 'namespace_not_ready' }, 'an older standard')
     await put({ ...owned, [psa]: 'restricted' })
-    await settled(server, 'team-a')
+    await untilSettled(server, 'team-a')
     const before = await read('team-a')
     t.same(await namespaces.ensure(user('alice')), { name: 'team-a', owner: 'alice' })
     t.same(await read('team-a'), before, 'it is read, never written')
@@ -182,11 +188,6 @@ t.test('namespaces of users', { skip: await apiServerMissing() }, async (t) => {
     })
   })
 })
-
-/** The controllers have done what they do to a new namespace. */
-async function settled({ kubectl }: ApiServer, name: string): Promise<void> {
-  await kubectl('wait', '--for=create', '--timeout=30s', '-n', name, 'sa/default', 'cm/kube-root-ca.crt')
-}
 
 /** Its deletion does not end before what this gives is called. */
 async function heldNamespace(

@@ -47,7 +47,7 @@ t.test('the reconciler', { skip }, async (t) => {
     clock.ahead = 31_000
     t.match(store.get(namespace, 'alice', 'half'), { phase: 'failed', code: 'start_interrupted' })
     await reconciler.pass()
-    await store.gone(namespace, job.metadata!.uid!, AbortSignal.timeout(30_000))
+    await store.gone(namespace, job.metadata!.uid!, AbortSignal.timeout(120_000))
     const line = { action: 'server.clear', user: 'alice', server: 'half', reason: 'interrupted' }
     t.same(audit(), [{ ...line, actor: 'rexec', outcome: 'done' }])
     t.equal(await metric('rexec_reconciler_acts_total', { action: 'server.clear' }), 1)
@@ -83,7 +83,14 @@ t.test('the reconciler', { skip }, async (t) => {
       spec: { hard: { pods } },
     })
     await server.apply(quota('0'))
-    await server.kubectl('wait', '--for=jsonpath={.status.hard.pods}=0', 'quota/full', '-n', namespace)
+    await server.kubectl(
+      'wait',
+      '--for=jsonpath={.status.hard.pods}=0',
+      'quota/full',
+      '-n',
+      namespace,
+      '--timeout=120s',
+    )
     const { metadata } = await leave('big')
     await api.patch(leftJob(namespace, { name: 'big' }, settings), { spec: { suspend: false } })
     await until(store, namespace, () => store.get(namespace, 'alice', 'big')?.code === 'quota_exceeded')
@@ -93,7 +100,7 @@ t.test('the reconciler', { skip }, async (t) => {
       return job === undefined || job.metadata!.annotations?.[VERDICT] !== undefined
     })
     await server.apply(quota('10'))
-    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(30_000))
+    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(120_000))
     const pods = await server.kubectl('get', 'pods', '-n', namespace, '-o', 'name')
     t.equal(pods, '', 'no pod came alive')
     t.match(audit(), [
@@ -122,7 +129,7 @@ t.test('the reconciler', { skip }, async (t) => {
       message: /its node lost does not answer/,
     })
     await reconciler.pass()
-    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(30_000))
+    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(120_000))
     t.match(audit(), [{ action: 'server.clear', server: 'held', reason: 'node_lost' }])
     await server.kubectl('delete', 'pod', name, '-n', namespace, '--force', '--grace-period=0')
   })
@@ -135,7 +142,14 @@ t.test('the reconciler', { skip }, async (t) => {
       metadata: { name: 'full', namespace },
       spec: { hard: { pods: '0' } },
     })
-    await server.kubectl('wait', '--for=jsonpath={.status.hard.pods}=0', 'quota/full', '-n', namespace)
+    await server.kubectl(
+      'wait',
+      '--for=jsonpath={.status.hard.pods}=0',
+      'quota/full',
+      '-n',
+      namespace,
+      '--timeout=120s',
+    )
     await leave('big')
     await api.patch(leftJob(namespace, { name: 'big' }, settings), { spec: { suspend: false } })
     const hasEnded = () =>
@@ -180,7 +194,7 @@ t.test('the reconciler', { skip }, async (t) => {
     }
     for (const { clock } of all) clock.ahead = 31_000
     await Promise.all(all.map(({ reconciler }) => reconciler.pass()))
-    for (const uid of uids) await store.gone(namespace, uid, AbortSignal.timeout(30_000))
+    for (const uid of uids) await store.gone(namespace, uid, AbortSignal.timeout(120_000))
     const done = all.flatMap(({ audit }) => audit().map(({ server }) => server))
     t.same(done.sort(), names)
   })
@@ -205,7 +219,7 @@ t.test('the reconciler', { skip }, async (t) => {
     t.same(audit(), [])
     clock.ahead = 170_000
     await reconciler.pass()
-    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(30_000))
+    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(120_000))
     t.match(audit(), [{ action: 'server.clear', server: 'done', reason: 'expired' }])
   })
 
@@ -229,7 +243,7 @@ t.test('the reconciler', { skip }, async (t) => {
     await inStore(store, namespace, 'mine')
     clock.ahead = 10 * 86_400_000
     await reconciler.pass()
-    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(30_000))
+    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(120_000))
     t.same(await jobs(), ['rexec-foreign-0', 'rexec-foreign-1', 'rexec-foreign-2'])
     t.match(audit(), [{ server: 'mine' }])
     t.equal(audit().length, 1)
@@ -327,7 +341,7 @@ t.test('the reconciler', { skip }, async (t) => {
     await server.startApi()
     await until(store, namespace, () => store.deafSince() === undefined)
     await reconciler.pass()
-    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(30_000))
+    await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(120_000))
     t.match(audit(), [{ action: 'server.clear', server: 'half' }])
   })
 })

@@ -140,7 +140,7 @@ t.test(
         void reconciler.pass()
         return has('namespace.delete')
       })
-      await server.kubectl('wait', '--for=delete', '--timeout=60s', `namespace/${name}`)
+      await server.kubectl('wait', '--for=delete', '--timeout=120s', `namespace/${name}`)
       t.ok(has('server.stop'))
       t.equal(await metric('rexec_reconciler_failures_total'), 0)
     })

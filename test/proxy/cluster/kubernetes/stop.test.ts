@@ -43,7 +43,15 @@ t.test('stopping a server', { skip: await apiServerMissing() }, async (t) => {
     await start(alice)
     const { name } = await putOnLostNode(server, home, 'default')
     const stopped = cluster.stop(alice, 'default')
-    await kubectl('wait', '--for=jsonpath={.metadata.deletionTimestamp}', 'pod', name, '-n', home)
+    await kubectl(
+      'wait',
+      '--for=jsonpath={.metadata.deletionTimestamp}',
+      'pod',
+      name,
+      '-n',
+      home,
+      '--timeout=120s',
+    )
     t.match(await cluster.get(alice, 'default'), { phase: 'stopping', message: 'It is being stopped.' })
     // Its grace period is cut short, so that the test is.
     await kubectl('delete', 'pod', name, '-n', home, '--grace-period=1', '--wait=false')
