@@ -34,9 +34,9 @@ export const errorTable = {
     status: 403,
     says: 'The hub knows this token, but it may not be used for rexec. Ask your administrator for the scope "access:services!service=rexec"; in a notebook, restart your server afterwards.',
   },
-  xsrf_invalid: {
+  window_required: {
     status: 403,
-    says: 'This request does not come from the page of rexec. Reload the page and try again.',
+    says: 'This page opens in a window of its own only, in an up-to-date browser, and not through a service worker of another page. If it does not open, remove the data of this site in your browser.',
   },
   not_allowed: {
     status: 403,

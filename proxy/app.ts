@@ -7,6 +7,7 @@ import { createAuthorize } from './authorize.ts'
 import { refuseAmbiguous } from './plugins/ambiguous.ts'
 import { addTokens } from './plugins/authenticate.ts'
 import { Connections, RequestLog, requestIdOf } from './plugins/connection.ts'
+import { addCors } from './plugins/cors.ts'
 import { addHeaders } from './plugins/headers.ts'
 import { addJsonBodies } from './plugins/json.ts'
 import { collectMethods } from './plugins/methods.ts'
@@ -96,6 +97,7 @@ export async function buildApp(parts: Parts): Promise<App> {
   addProblems(app, refused)
   addMetrics(app, registry)
   addHeaders(app)
+  addCors(app)
   refuseAmbiguous(app)
   await app.register(cookies)
   addTokens(app)

@@ -1,8 +1,8 @@
 /** @import { ServerStatus, Profile, ServerRequest } from '../pipeline.ts' */
 
-/** What only this page knows; it is in the HTML and nowhere else. */
-const meta = /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=xsrf]'))
-const headers = { 'x-xsrf-token': meta.content }
+/** What only this page knows; it is in the HTML and nowhere else. No cookie goes with its requests. */
+const meta = /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=session]'))
+const headers = { authorization: `Session ${meta.content}` }
 meta.remove()
 
 /** @typedef {Omit<Profile, 'pythons'> & { pythons: string[] }} OfferedProfile */
@@ -19,9 +19,6 @@ export class Problem extends Error {
     this.code = code
   }
 }
-
-const BETWEEN =
-  'Another page of this site has put a program (a service worker) between this page and the service. Remove the data of this site in your browser, then come back.'
 
 /** Fired at the document when the session is over. */
 export const LOGGED_OUT = 'rexec-logged-out'
@@ -63,25 +60,18 @@ export async function followLog(name, signal) {
 }
 
 /**
- * Ends the session.
- * @returns {Promise<string>} where the hub ends its own
- */
-export const logOut = async () => (await json(await send('POST', 'logout'))).next
-
-/**
  * @param {string} method
  * @param {string} path
  * @param {{ body?: unknown, signal?: AbortSignal }} [options]
  */
 async function send(method, path, { body, signal } = {}) {
-  // It would read what is sent, and with that act as this page.
-  if (navigator.serviceWorker?.controller) throw new Problem('service_worker', BETWEEN)
   const answer = await fetch(path, {
     method,
     headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
     body: body === undefined ? null : JSON.stringify(body),
     signal: signal ?? null,
     cache: 'no-store',
+    credentials: 'omit',
     redirect: 'error',
   }).catch((error) => {
     if (signal?.aborted) throw error

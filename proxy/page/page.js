@@ -1,24 +1,16 @@
-import { getUser, LOGGED_OUT, logOut } from './api.js'
+import { getUser, LOGGED_OUT } from './api.js'
 import { find, make, showProblem } from './dom.js'
 import { showServers } from './servers.js'
 import { showSnippet } from './snippet.js'
 import { offerStart } from './start.js'
 
-// The pass is good for one visit: an address that is kept or sent on should not have it.
-history.replaceState(null, '', location.pathname)
+// The page came by a form. Now a reload asks for its address, not to send the form once more.
+history.replaceState(null, '')
 const problem = find('problem', HTMLElement)
 
 document.addEventListener(LOGGED_OUT, () => {
   problem.replaceChildren('Your session is over. ', make('a', { href: 'login' }, 'Log in again'))
   problem.hidden = false
-})
-
-find('logout', HTMLButtonElement).addEventListener('click', async () => {
-  try {
-    location.assign(await logOut())
-  } catch (error) {
-    showProblem(problem, /** @type {Error} */ (error).message)
-  }
 })
 
 async function showUser() {

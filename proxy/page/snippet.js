@@ -31,14 +31,14 @@ def where():
 print(where())`
 }
 
-async function copy() {
-  try {
-    await navigator.clipboard.writeText(place.textContent ?? '')
+function copy() {
+  getSelection()?.selectAllChildren(place)
+  // Deprecated, but navigator.clipboard is for secure pages with an origin, and this one has none.
+  if (document.execCommand('copy')) {
+    getSelection()?.empty()
     announce('Copied.')
     flash('Copied')
-  } catch {
-    // Without TLS a page may not write into the clipboard.
-    getSelection()?.selectAllChildren(place)
+  } else {
     announce('The code is selected. Copy it with your keyboard.')
     flash('Selected: press Ctrl+C')
   }

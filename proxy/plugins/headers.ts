@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** No CORS headers: other sites' pages have no business here. The docs bring a Content-Security-Policy of their own. */
 const HEADERS = {
   'x-content-type-options': 'nosniff',
   'cache-control': 'no-store',
@@ -10,37 +9,36 @@ const HEADERS = {
 }
 
 /**
- * For pages. Users' servers may be on the same host, so neither a frame nor the window that opened this one may look into
- * it: noopener-allow-popups cuts it off from openers of the same origin too. Firefox does not know it, and would then cut
- * off nobody; same-origin keeps out those who cannot say the same of themselves.
+ * Makes a page's origin one of its own ("null"): users' servers may be on the same host, and neither their pages nor their
+ * service workers then reach into it or see what it asks for. Windows that it opens are ordinary ones.
  */
-export function ownWindow({ headers }: FastifyRequest) {
-  const isFirefox = /\bFirefox\//.test(headers['user-agent'] ?? '')
+export const SANDBOX = 'allow-scripts allow-forms allow-downloads allow-popups allow-popups-to-escape-sandbox'
+
+/** For files that our sandboxed pages load, which for a browser are those of another origin. Everybody may see them. */
+export const PUBLIC_FILE = {
+  'access-control-allow-origin': '*',
+  'cross-origin-resource-policy': 'cross-origin',
+}
+
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join('; ')
+
+/** For pages of our own; `more` are directives of the Content-Security-Policy. */
+export function pageHeaders(more = "form-action 'none'") {
   return {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': `${POLICY}; ${more}`,
     'x-frame-options': 'DENY',
-    'cross-origin-opener-policy': isFirefox ? 'same-origin' : 'noopener-allow-popups',
   }
-}
-
-const PAGE_HEADERS = {
-  'content-type': 'text/html; charset=utf-8',
-  'content-security-policy': [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self'",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
-  ].join('; '),
-}
-
-/** For pages of our own. */
-export function pageHeaders(request: FastifyRequest) {
-  return { ...PAGE_HEADERS, ...ownWindow(request) }
 }
 
 export function addHeaders(app: FastifyInstance): void {

@@ -69,7 +69,7 @@ export function sendProblem(error: RexecError, request: FastifyRequest, reply: F
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="rexec"')
   const problem = problemOf(error, request.id)
   if (request.routeOptions.config.forPeople && wantsPage(request)) {
-    return reply.code(status).headers(pageHeaders(request)).send(pageOf(problem))
+    return reply.code(status).headers(pageHeaders()).send(pageOf(problem))
   }
   return reply.code(status).type('application/problem+json').send(problem)
 }

@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { version } from '../../common/version.ts'
 import type { App } from '../app.ts'
-import { ownWindow } from '../plugins/headers.ts'
+import { PUBLIC_FILE, SANDBOX } from '../plugins/headers.ts'
 
 const DESCRIPTION = `Runs Python functions of JupyterHub users in servers of their own.
 Show your token in the header \`Authorization: Bearer TOKEN\`.`
@@ -18,6 +18,8 @@ const POLICY = {
   'base-uri': "'none'",
   'form-action': "'none'",
   'frame-ancestors': "'none'",
+  // People type their tokens into it.
+  sandbox: SANDBOX,
 }
 
 /**
@@ -47,17 +49,15 @@ export async function addDocs(app: App, prefix: string): Promise<void> {
     },
     convertConstToEnum: false,
   })
-  await app.register(swaggerUi, {
-    routePrefix: `${prefix}/docs`,
-    staticCSP: POLICY,
-    // People type their tokens into it.
-    uiHooks: {
-      onRequest(request, reply, done) {
-        reply.headers(ownWindow(request))
-        done()
-      },
-    },
-    uiConfig: { tryItOutEnabled: true, persistAuthorization: false },
+  await app.register(async (app) => {
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.headers({ ...PUBLIC_FILE, 'x-frame-options': 'DENY' })
+    })
+    await app.register(swaggerUi, {
+      routePrefix: `${prefix}/docs`,
+      staticCSP: POLICY,
+      uiConfig: { tryItOutEnabled: true, persistAuthorization: false },
+    })
   })
   app.get(`${prefix}/openapi.json`, { schema: { hide: true } }, () => app.swagger())
 }

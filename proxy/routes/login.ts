@@ -1,8 +1,11 @@
+import formbody from '@fastify/formbody'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { RexecError } from '../../common/errors.ts'
 import type { App } from '../app.ts'
 import { auditDone, audited } from '../audit.ts'
+import { messagePage } from '../page/message.ts'
+import { pageHeaders } from '../plugins/headers.ts'
 import type { Service } from '../service.ts'
 import { isOwnWindow } from '../session/browser.ts'
 import type { Logins } from '../session/logins.ts'
@@ -14,6 +17,9 @@ const CallbackQuery = Type.Object({
   state: Type.Optional(Type.String({ maxLength: 256 })),
   error: Type.Optional(Type.String({ maxLength: 1024 })),
 })
+
+/** What the page has been given for it; a service worker of another page may see it, which is then good for nothing else. */
+const LogoutForm = Type.Object({ shown: Type.String({ maxLength: 4096 }) }, { additionalProperties: false })
 
 /** A browser logs in at the hub: GET /login -> the hub -> GET /oauth_callback -> the page. POST /logout ends it. */
 export function addLogin(app: App, service: Service, logins: Logins): void {
@@ -68,13 +74,25 @@ export function addLogin(app: App, service: Service, logins: Logins): void {
     }
   }
 
-  app.post('/logout', { schema: { hide: true } }, async (request, reply) => {
-    const session = await sessions.prove(request)
-    if (!session) throw new RexecError('token_missing', 'You are not logged in.')
+  app.removeAllContentTypeParsers()
+  app.register(formbody, { bodyLimit: settings.limits.bodyBytes })
+  app.post('/logout', { ...route, schema: { hide: true, body: LogoutForm } }, async (request, reply) => {
+    const user = await sessions.openLogout(request.body.shown)
+    if (user === undefined) throw new RexecError('token_invalid', 'Your session is over.')
     sessions.end(request, reply)
-    auditDone(request.log, { action: 'session.end', user: session.user }, 'ended')
-    // There the token ends as well, which this service has no right to revoke.
-    return { next: logins.logoutUrl }
+    auditDone(request.log, { action: 'session.end', user }, 'ended')
+    // There the token ends as well, which this service has no right to revoke. Not by a redirect: the page's policy for
+    // forms would have to name whatever host the hub sends the browser on to.
+    reply.header('refresh', `0; url=${logins.logoutUrl}`)
+    return reply.headers(pageHeaders()).send(loggedOut(logins.logoutUrl))
+  })
+}
+
+function loggedOut(hub: string): string {
+  return messagePage({
+    title: 'You are logged out of rexec',
+    paragraphs: ['The hub logs you out as well, with all of its services.'],
+    links: [{ text: 'Go on', href: hub }],
   })
 }
 

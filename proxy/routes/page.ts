@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
+import formbody from '@fastify/formbody'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RexecError } from '../../common/errors.ts'
 import type { App } from '../app.ts'
 import { externalUrl } from '../external-url.ts'
 import { messagePage } from '../page/message.ts'
-import { pageHeaders } from '../plugins/headers.ts'
+import { PUBLIC_FILE, pageHeaders, SANDBOX } from '../plugins/headers.ts'
 import type { Service } from '../service.ts'
-import { isOwnWindow } from '../session/browser.ts'
+import { isOwnWindow, isSameOrigin } from '../session/browser.ts'
 import { hubCookieOf, type Session } from '../session/session.ts'
 
 const FOLDER = join(import.meta.dirname, '../page')
@@ -17,18 +18,17 @@ const TYPES: Record<string, string> = {
   '.js': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml',
 }
-/** Where index.html wants what its script sends along. */
-const XSRF = '{{xsrf}}'
-
-/** What index.html loads. */
+/** What the pages load. */
 const LOADED = /(?:href|src)="page\/([\w-]+\.(?:css|js))"/g
 
-/** Answers GET / for a browser; `pass` is what it has got from us for that. */
-export type ShowPage = (request: FastifyRequest, reply: FastifyReply, pass?: string) => Promise<FastifyReply>
+/** Answers GET / for a browser. */
+export type ShowPage = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
 
 /**
- * The page for people, with its styles and scripts, from memory. Its HTML holds what proves a request to come from it. So
- * it goes to where no other page of this host can read it: into a window of its own, not to a script or into a frame.
+ * The page for people, with its styles and scripts, from memory. Its HTML holds what proves its requests, so it must go
+ * to where no other page of this host can read it. A script or frame that asks for it tells that it does. But of a GET a
+ * service worker can get the answer although the browser says that it is for a window; of a POST it cannot. So GET answers
+ * with a form that sends itself, and POST with the page, in a sandbox.
  */
 export async function addPage(app: App, service: Service): Promise<ShowPage> {
   const hashes = new Map<string, string>()
@@ -39,35 +39,41 @@ export async function addPage(app: App, service: Service): Promise<ShowPage> {
     hashes.set(name, createHash('sha256').update(content).digest('base64'))
     addFile(app, name, type, content, hashes.get(name)!)
   }
-  // A service worker of another page may put scripts of its own in place of ours.
-  const html = (await readFile(join(FOLDER, 'index.html'), 'utf8')).replaceAll(
-    LOADED,
-    (loads, name) => `${loads} integrity="sha256-${hashes.get(name)}"`,
-  )
+  const load = async (name: string) =>
+    (await readFile(join(FOLDER, name), 'utf8')).replaceAll(
+      LOADED,
+      (loads, name) => `${loads} crossorigin integrity="sha256-${hashes.get(name)}"`,
+    )
+  const [form, html] = [await load('open.html'), await load('index.html')]
   const { sessions, logins, settings } = service
 
-  return async (request, reply, pass = '') => {
+  const showPage: ShowPage = async (request, reply) => {
     const [path] = request.url.split('?', 1)
     if (!path!.endsWith('/')) return reply.redirect(`${settings.prefix}/`, 308)
-    if (!isOwnWindow(request, settings)) {
-      throw new RexecError(
-        'xsrf_invalid',
-        'This page opens in a window of its own only, in an up-to-date browser, and not through a service worker of ' +
-          'another page. If it does not open, remove the data of this site in your browser.',
-      )
+    const isPost = request.method === 'POST'
+    if (!isOwnWindow(request, settings) || (isPost && !isSameOrigin(request, settings))) {
+      throw new RexecError('window_required')
     }
-    if (!logins) return reply.headers(pageHeaders(request)).send(withoutLogin(externalUrl(request, settings)))
+    if (!logins) return reply.headers(pageHeaders()).send(withoutLogin(externalUrl(request, settings)))
     const session = await sessions.read(request)
     if (!session || !(await isAlive(session, request, service))) {
-      return reply.redirect(await logins.begin(request, reply, `${settings.prefix}/`))
+      return reply.redirect(await logins.begin(request, reply, `${settings.prefix}/`), 303)
     }
-    // A page that says of its window what we say of ours (headers.ts) would stay in one group with us, and with it the
-    // windows that it has opened. Two answers that say different things cannot both be like it.
-    if (!(await sessions.isPass(session, pass))) {
-      return reply.redirect(`${settings.prefix}/?pass=${await sessions.pass(session)}`)
-    }
-    return reply.headers(pageHeaders(request)).send(html.replace(XSRF, sessions.xsrfToken(session)))
+    // Without a referrer policy of its own the form would not say where it comes from; a login may follow it elsewhere.
+    if (!isPost)
+      return reply.headers({ ...pageHeaders('form-action *'), 'referrer-policy': 'same-origin' }).send(form)
+    const [shown, logout] = [await sessions.forPage(session), await sessions.forLogout(session)]
+    return reply
+      .headers(pageHeaders(`form-action 'self'; sandbox ${SANDBOX}`))
+      .send(html.replace('{{session}}', shown).replace('{{logout}}', logout))
   }
+
+  app.register(async (app: App) => {
+    app.removeAllContentTypeParsers()
+    await app.register(formbody, { bodyLimit: 1024 })
+    app.post('/', { config: { forPeople: true }, schema: { hide: true } }, showPage)
+  })
+  return showPage
 }
 
 /** @throws identity_unavailable, scope_missing, not_allowed */
@@ -90,7 +96,7 @@ async function isAlive(
 function addFile(app: App, name: string, type: string, content: Buffer, hash: string): void {
   const etag = `"${hash}"`
   app.get(`/page/${name}`, { schema: { hide: true } }, (request, reply) => {
-    reply.headers({ etag, 'cache-control': 'no-cache' })
+    reply.headers({ ...PUBLIC_FILE, etag, 'cache-control': 'no-cache' })
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()
     return reply.type(type).send(content)
   })

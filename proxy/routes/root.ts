@@ -11,11 +11,6 @@ const Index = Type.Object({
   links: Type.Record(Type.String(), Type.String(), { description: 'Paths below this address.' }),
 })
 
-const Query = Type.Object(
-  { pass: Type.Optional(Type.String({ maxLength: 1024, description: 'For browsers, which are given it.' })) },
-  { additionalProperties: false },
-)
-
 /** GET / says what is here: to programs as JSON, to people as a page. */
 export function addRoot(app: App, showPage: ShowPage): void {
   app.get(
@@ -26,13 +21,12 @@ export function addRoot(app: App, showPage: ShowPage): void {
         tags: ['service'],
         security: [],
         summary: 'What is here',
-        querystring: Query,
         response: answers({ 200: Index }),
       },
     },
     async (request, reply) => {
       reply.header('vary', 'Accept, Cookie, Sec-Fetch-Mode, Sec-Fetch-Dest')
-      if (wantsPage(request)) return showPage(request, reply, request.query.pass)
+      if (wantsPage(request)) return showPage(request, reply)
       return {
         service: 'rexec',
         version,

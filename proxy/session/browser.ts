@@ -15,9 +15,10 @@ export function wantsPage({ headers }: FastifyRequest): boolean {
 }
 
 /**
- * Whether the answer goes into a window of its own, where no other page can read it: not to a script, not into a frame,
- * and not to a service worker, which gets the answer for a window as a preload (https://w3c.github.io/ServiceWorker/).
- * Over https a browser that does not tell is not believed.
+ * Whether the answer goes into a window of its own: not to a script, not into a frame, and not to a service worker that
+ * passes on what a window asks for (its destination is "empty") or has the answer preloaded. Over https a browser that does
+ * not tell is not believed. Of a GET a service worker may still get the very answer that the window gets, by the source
+ * "race-network-and-fetch-handler" of its routes (https://w3c.github.io/ServiceWorker/, "Handle Fetch").
  */
 export function isOwnWindow(request: FastifyRequest, address: Address): boolean {
   if ('service-worker-navigation-preload' in request.headers) return false
@@ -26,7 +27,7 @@ export function isOwnWindow(request: FastifyRequest, address: Address): boolean 
   return mode === 'navigate' && destination === 'document'
 }
 
-/** Whether a request can come from our own page, as far as the browser tells. */
+/** Whether a page of this host has sent a request, as far as the browser tells. */
 export function isSameOrigin(request: FastifyRequest, address: Address): boolean {
   const { origin, 'sec-fetch-site': site } = request.headers
   if (site !== undefined && site !== 'same-origin') return false

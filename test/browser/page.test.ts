@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { hubMissing, startHub } from '../hub/hub.ts'
+import { type Hub, hubMissing, startHub } from '../hub/hub.ts'
 import { client, findClient } from '../support/clients.ts'
 import { freePort } from '../support/free-port.ts'
 import { openNotebook } from '../support/notebook.ts'
@@ -36,6 +36,7 @@ t.test('the page, in a browser, behind the proxy of a hub', { skip }, async (t) 
       identity: {
         authenticators: ['jupyterhub'],
         jupyterhub: { apiUrl: hub.apiUrl, apiToken: hub.serviceToken },
+        cacheSeconds: 1,
       },
     },
   })
@@ -123,6 +124,21 @@ t.test('the page, in a browser, behind the proxy of a hub', { skip }, async (t) 
     t.same(await accessibilityProblems(page), [])
   })
 
+  await t.test('what there is to paste is copied by the keyboard, and that is told', async (t) => {
+    await tabTo('Copy')
+    await press('Enter')
+    await page.locator('#news', { hasText: 'Copied.' }).waitFor({ state: 'attached' })
+    t.equal(await page.locator(':focus').textContent(), 'Copied', 'the focus stays')
+    const other = await context.newPage()
+    await other.goto(`${hub.url}hub/login`)
+    await context.grantPermissions(['clipboard-read'])
+    t.equal(
+      await other.evaluate('navigator.clipboard.readText()'),
+      await page.locator('#snippet').textContent(),
+    )
+    await other.close()
+  })
+
   await t.test('light, dark, and on a narrow screen', async (t) => {
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme })
@@ -168,9 +184,9 @@ t.test('the page, in a browser, behind the proxy of a hub', { skip }, async (t) 
     ['Failed to load resource: the server responded with a status of 400 (Bad Request)'],
     'nothing but the refusal above',
   )
-  await testDocs(t, page, url)
+  await testDocs(t, page, url, await hub.token('alice'))
   await testMessages(t, page, url)
-  await testLogout(t, page, url)
+  await testLogout(t, page, hub)
 })
 
 /** Such as "3.11". */
@@ -182,14 +198,23 @@ async function minorVersion(python: string): Promise<string> {
   return stdout.trim()
 }
 
-async function testDocs(t: Test, page: Page, url: string): Promise<void> {
-  await t.test('the API as a page to try out', async (t) => {
+async function testDocs(t: Test, page: Page, url: string, token: string): Promise<void> {
+  await t.test('the API as a page to try out, with a token', async (t) => {
     const complaints = watchPage(page, new URL(url).origin)
     await page.goto(url)
     await page.getByRole('link', { name: 'API' }).click()
-    await page.locator('.opblock', { hasText: '/api/v1/servers' }).first().waitFor()
+    const servers = page.locator('.opblock', { hasText: '/api/v1/servers' }).filter({ hasText: 'POST' })
+    await servers.waitFor()
     await keepScreenshot(t, page, 'docs')
-    t.same(complaints, [])
+    await page.locator('.auth-wrapper .authorize').first().click()
+    await page.getByLabel('auth-bearer-value').fill(token)
+    await page.getByRole('button', { name: 'Apply credentials' }).click()
+    await page.getByRole('button', { name: 'Close' }).last().click()
+    await servers.locator('.opblock-summary-control').click()
+    await servers.locator('textarea').fill('{ "python": "2.7" }')
+    await servers.getByRole('button', { name: 'Execute' }).click()
+    await servers.locator('.live-responses-table', { hasText: 'python_not_allowed' }).waitFor()
+    t.match(complaints, [/status of 400/], 'a request with a body and a token comes back with its answer')
   })
 }
 
@@ -208,26 +233,32 @@ async function testMessages(t: Test, page: Page, url: string): Promise<void> {
   })
 }
 
-async function testLogout(t: Test, page: Page, url: string): Promise<void> {
-  await t.test(
-    'a session that ends elsewhere is noticed; logging out ends that of the hub too',
-    async (t) => {
-      await page.goto(url)
-      await page.locator('#user', { hasText: 'alice' }).waitFor()
-      const cookies = await page.context().cookies()
-      await page.context().clearCookies({ name: 'rexec-session' })
-      await page.getByRole('link', { name: 'Log in again' }).click()
-      await page.locator('#user', { hasText: 'alice' }).waitFor()
-      t.not((await page.context().cookies()).length, 0)
-      t.ok(
-        cookies.some(
-          ({ name, httpOnly, path }) => name === 'rexec-session' && httpOnly && path === '/services/rexec/',
-        ),
-      )
-      await page.getByRole('button', { name: 'Log out' }).click()
-      await page.waitForURL('**/hub/log*')
-      await page.goto(url)
-      await page.getByLabel('Username').waitFor()
-    },
-  )
+async function testLogout(t: Test, page: Page, hub: Hub): Promise<void> {
+  const url = `${hub.url}services/rexec/`
+  const isOpen = () => page.locator('#user', { hasText: 'alice' }).waitFor()
+  await t.test('a reload and the way back lead to the page again, and ask nothing', async () => {
+    await page.goto(url)
+    await isOpen()
+    await page.reload()
+    await isOpen()
+    await page.goto(`${url}docs`)
+    await page.goBack()
+    await isOpen()
+  })
+
+  await t.test('a login that ends elsewhere is noticed; logging out ends that of the hub too', async (t) => {
+    const session = async () => (await page.context().cookies()).find(({ name }) => name === 'rexec-session')
+    t.match(await session(), { httpOnly: true, path: '/services/rexec/', sameSite: 'Lax' })
+    const other = await page.context().newPage()
+    await other.goto(`${hub.url}hub/logout`)
+    await other.close()
+    await page.getByRole('link', { name: 'Log in again' }).click()
+    await logIn(page, 'alice')
+    await isOpen()
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.waitForURL('**/hub/log*')
+    t.notOk(await session())
+    await page.goto(url)
+    await page.getByLabel('Username').waitFor()
+  })
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { RexecError } from '../../common/errors.ts'
+import { createSeal } from '../../common/seal.ts'
 import { LOGIN, sealSession } from '../support/session.ts'
 import { ALICE, startApp } from '../support/test-app.ts'
 import { accessibilityProblems, chromiumMissing, keepScreenshot, startChromium } from './chromium.ts'
@@ -11,8 +12,10 @@ t.test('the page with servers in every state', { skip }, async (t) => {
   const browser = await startChromium(t)
   const context = await browser.newContext({ viewport: { width: 1100, height: 900 } })
   context.setDefaultTimeout(120_000)
-  const cookie = { name: 'rexec-session', domain: '127.0.0.1', path: '/services/rexec/', httpOnly: true }
-  await context.addCookies([{ ...cookie, value: await sealSession(app.signer, ALICE, 3600) }])
+  const value = await sealSession(app.signer, ALICE, 3600)
+  await context.addCookies([
+    { name: 'rexec-session', value, domain: '127.0.0.1', path: '/services/rexec/', httpOnly: true },
+  ])
   for (const name of ['default', 'gpu', 'old', 'big', 'wait']) {
     const json = { name, python: '3.12', requirements: ['numpy>=2'] }
     t.equal((await app.fetch('/api/v1/servers', { method: 'POST', json })).status, 201)
@@ -94,7 +97,10 @@ t.test('the page with servers in every state', { skip }, async (t) => {
   })
 
   await t.test('a session that is over', async (t) => {
-    await context.addCookies([{ ...cookie, value: await sealSession(app.signer, ALICE, -1) }])
+    const over = await createSeal(app.signer.deriveKey('page'), 'page').close({ token: ALICE }, -1)
+    await page.route('**/api/**', (route, request) =>
+      route.continue({ headers: { ...request.headers(), authorization: `Session ${over}` } }),
+    )
     await page.getByText('Your session is over').waitFor()
     t.same(await accessibilityProblems(page), [])
     t.equal(await page.getByRole('link', { name: 'Log in again' }).getAttribute('href'), 'login')

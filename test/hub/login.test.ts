@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
-import { FakeBrowser, SCRIPT } from '../support/fake-browser.ts'
+import { FakeBrowser, NAVIGATION, SANDBOXED } from '../support/fake-browser.ts'
 import { freePort } from '../support/free-port.ts'
-import { xsrfIn } from '../support/session.ts'
+import { givenIn, openPage } from '../support/session.ts'
 import { startApp } from '../support/test-app.ts'
 import { HUB_VERSIONS, hubMissing, startHub } from './hub.ts'
 import { logIn } from './log-in.ts'
@@ -31,16 +31,16 @@ for (const version of HUB_VERSIONS) {
     const { hub, app, url } = await start(t, version, version === HUB_VERSIONS[0] ? '/' : '/hub-a/')
     const browser = new FakeBrowser()
     /** The API as our page asks it. */
-    const ask = async (path: string, xsrf: string) =>
-      browser.visit(url + path, { headers: { ...SCRIPT, 'x-xsrf-token': xsrf } })
+    const ask = async (path: string, { authorization }: { authorization: string }) =>
+      browser.visit(url + path, { headers: { ...SANDBOXED, authorization } })
+    const open = async () => givenIn((await openPage(browser, `${url}/`)).body)
 
     const form = await browser.visit(`${url}/`)
     t.match(form.url, '/hub/login?next=')
     const page = await logIn(hub, browser, 'alice', form)
-    t.match(page.url, `${url}/?pass=`, 'back on our page')
+    t.equal(page.url, `${url}/`, 'back on our page')
     t.equal(page.status, 200)
-    const xsrf = xsrfIn(page.body)
-    const user = await ask('/api/v1/user', xsrf)
+    const user = await ask('/api/v1/user', await open())
     t.match(JSON.parse(user.body), { name: 'alice', authenticator: 'jupyterhub' })
     t.same(
       browser.cookies.filter(({ name }) => name.startsWith('rexec')).map(({ name, path }) => [name, path]),
@@ -92,12 +92,7 @@ for (const version of HUB_VERSIONS) {
       t.equal(browser.cookie('rexec-session')!.value, own)
 
       browser.toss(stolen.name, stolen.value, stolen.path)
-      const page = await browser.visit(`${url}/`)
-      t.match(
-        JSON.parse((await ask('/api/v1/user', xsrfIn(page.body))).body),
-        { name: 'alice' },
-        'her session',
-      )
+      t.match(JSON.parse((await ask('/api/v1/user', await open())).body), { name: 'alice' }, 'her session')
 
       // A server that alice has visited was sent her cookie.
       const theirs = carol.cookie('jupyterhub-session-id')!
@@ -132,31 +127,31 @@ for (const version of HUB_VERSIONS) {
     })
 
     await t.test('a hub that is away ends nothing', async (t) => {
-      const { body } = await browser.visit(`${url}/`)
+      const given = await open()
       await hub.stop()
-      const away = await ask('/api/v1/user', xsrfIn(body))
+      const away = await ask('/api/v1/user', given)
       t.equal(away.status, 503)
       t.match(JSON.parse(away.body), { code: 'identity_unavailable' })
       const page = await browser.visit(`${url}/`)
       t.equal(page.status, 503)
       t.match(page.body, 'Nothing is wrong with your token')
       await hub.start()
-      t.equal((await ask('/api/v1/user', xsrfIn(body))).status, 200)
+      t.equal((await ask('/api/v1/user', given)).status, 200)
     })
 
     await t.test('a logout at the hub', async (t) => {
-      const { body } = await browser.visit(`${url}/`)
-      const token = xsrfIn(body)
+      const given = await open()
       const session = browser.cookie('rexec-session')!
-      const answer = await browser.visit(`${url}/logout`, {
+      const { headers } = await browser.visit(`${url}/logout`, {
         method: 'POST',
-        headers: { ...SCRIPT, 'x-xsrf-token': token, origin: new URL(url).origin },
+        form: { shown: given.logout },
+        headers: { ...NAVIGATION, origin: 'null' },
       })
       t.notOk(browser.cookie('rexec-session'))
-      const { next } = JSON.parse(answer.body)
-      await browser.visit(new URL(next, url).href)
+      const [, next] = /^0; url=(.+)$/.exec(`${headers.refresh}`)!
+      await browser.visit(new URL(next!, url).href)
       browser.toss(session.name, session.value, session.path)
-      t.equal((await ask('/api/v1/user', token)).status, 401, 'the token has ended with it')
+      t.equal((await ask('/api/v1/user', given)).status, 401, 'the token has ended with it')
       t.match((await browser.visit(`${url}/`)).url, '/hub/login?next=', 'and a kept cookie opens nothing')
     })
 

@@ -36,6 +36,8 @@ export const SCRIPT = {
   'sec-fetch-dest': 'empty',
   'sec-fetch-site': 'same-origin',
 }
+/** And when a script of a sandboxed page does, such as ours: of the same host or any other. */
+export const SANDBOXED = { ...SCRIPT, 'sec-fetch-site': 'cross-site', origin: 'null' }
 
 /** Stands in for a browser: keeps cookies by their path, follows redirects, and runs nothing. */
 export class FakeBrowser {

@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { createSeal } from '../../common/seal.ts'
 import type { Signer } from '../../common/tokens.ts'
-import { FakeBrowser } from './fake-browser.ts'
+import { FakeBrowser, NAVIGATION, type Page } from './fake-browser.ts'
 import { ALICE, STATIC, type TestApp } from './test-app.ts'
 
 /** Settings with a hub to log in at, which does not answer; the tokens of sessions are those of static users. */
@@ -17,18 +16,33 @@ export const LOGIN = {
 }
 
 /** The session cookie of this token, as a login leaves it. */
-export function sealSession(signer: Signer, token: string, seconds = 60): Promise<string> {
-  return createSeal(signer.deriveKey('session'), 'session').close({ id: randomUUID(), token }, seconds)
+export function sealSession(signer: Signer, token: string, seconds = 60, user = 'alice'): Promise<string> {
+  const endsAt = Math.floor(Date.now() / 1000) + seconds
+  return createSeal(signer.deriveKey('cookie'), 'cookie').close({ token, user, endsAt }, seconds)
 }
 
-/** A browser that is logged in, and what its page sends along. */
+/** What a browser says of a form that one of our pages sends. */
+export const FORM_OF_OURS = { ...NAVIGATION, 'sec-fetch-site': 'same-origin' }
+
+/** Our page, as the form that is there first asks for it. */
+export async function openPage(browser: FakeBrowser, url: string): Promise<Page> {
+  const form = await browser.visit(url)
+  if (!form.body.includes('id="open"')) return form
+  const headers = { ...FORM_OF_OURS, origin: new URL(form.url).origin }
+  return browser.visit(form.url, { method: 'POST', form: {}, headers })
+}
+
+/** A browser that is logged in, and what its page has been given: the header of its requests, and what ends the session. */
 export async function logIn({ signer, url }: TestApp, token = ALICE) {
   const browser = new FakeBrowser()
   browser.toss('rexec-session', await sealSession(signer, token), '/services/rexec/')
-  const { body } = await browser.visit(`${url}/`)
-  return { browser, cookie: `rexec-session=${browser.cookie('rexec-session')!.value}`, xsrf: xsrfIn(body) }
+  const { body } = await openPage(browser, `${url}/`)
+  return { browser, cookie: `rexec-session=${browser.cookie('rexec-session')!.value}`, ...givenIn(body) }
 }
 
-export function xsrfIn(html: string): string {
-  return /<meta name="xsrf" content="([\w-]+)">/.exec(html)![1]!
+/** What is in the HTML of our page. */
+export function givenIn(html: string): { authorization: string; logout: string } {
+  const [, session] = /<meta name="session" content="([\w.-]+)">/.exec(html)!
+  const [, logout] = /name="shown" value="([\w.-]+)"/.exec(html)!
+  return { authorization: `Session ${session}`, logout: logout! }
 }

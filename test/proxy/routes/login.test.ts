@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { createSeal } from '../../../common/seal.ts'
 import { FakeBrowser, NAVIGATION, SCRIPT } from '../../support/fake-browser.ts'
-import { LOGIN, logIn } from '../../support/session.ts'
+import { LOGIN, logIn, openPage } from '../../support/session.ts'
 import { ALICE, startApp } from '../../support/test-app.ts'
 
 /** A hub's token endpoint that gives the same answer to every code, and keeps what it was asked. */
@@ -106,7 +106,7 @@ t.test(
       /^Max-Age=3600; Path=.*; HttpOnly; SameSite=Lax$/,
       'no longer than the token',
     )
-    t.equal((await browser.visit(`${app.url}/`)).status, 200)
+    t.equal((await openPage(browser, `${app.url}/`)).status, 200)
 
     const log = JSON.stringify(app.log)
     t.match(log, /"audit":\{"action":"session.begin","user":"alice","outcome":"begun"/)
@@ -306,21 +306,32 @@ t.test('scripts and frames of this host can neither begin nor end a login', asyn
 
 t.test('a logout takes the session away and leads to that of the hub', async (t) => {
   const app = await startApp(t, { settings: LOGIN })
-  const { browser, xsrf } = await logIn(app)
-  const post = (headers: Record<string, string>) =>
+  const { browser, cookie, authorization, logout } = await logIn(app)
+  const post = (form: Record<string, string>, headers = {}) =>
     browser.visit(`${app.url}/logout`, {
       method: 'POST',
-      headers: { ...SCRIPT, origin: app.origin, ...headers },
+      form,
+      headers: { ...NAVIGATION, 'sec-fetch-site': 'cross-site', origin: 'null', ...headers },
     })
-  t.equal((await post({})).status, 403, 'not for another page')
-  t.equal((await post({ 'x-xsrf-token': xsrf, origin: 'https://evil.example' })).status, 403)
+  for (const [what, shown, status] of [
+    ['nothing', '', 401],
+    ['a guess', 'x'.repeat(40), 401],
+    ['the cookie', cookie.slice('rexec-session='.length), 401],
+    ['what requests show', authorization.slice('Session '.length), 401],
+    ['too much', 'x'.repeat(5000), 400],
+  ] as const) {
+    t.equal((await post({ shown })).status, status, what)
+  }
+  t.equal((await post({})).status, 400)
+  t.equal((await post({}, { cookie, authorization })).status, 400, 'not by another page')
   t.ok(browser.cookie('rexec-session'))
-  const answer = await post({ 'x-xsrf-token': xsrf })
-  t.same(JSON.parse(answer.body), { next: '/hub/logout' })
+  const answer = await post({ shown: logout })
+  t.equal(answer.status, 200)
+  t.equal(answer.headers.refresh, '0; url=/hub/logout')
+  t.match(answer.body, 'You are logged out of rexec')
   t.same(browser.cookies, [])
   t.match(
     app.log.flatMap(({ audit }) => audit ?? []),
-    [{ action: 'session.end', outcome: 'ended' }],
+    [{ action: 'session.end', user: 'alice', outcome: 'ended' }],
   )
-  t.equal((await post({ 'x-xsrf-token': xsrf })).status, 401)
 })

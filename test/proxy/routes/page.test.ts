@@ -3,22 +3,26 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { FakeBrowser, NAVIGATION, SCRIPT } from '../../support/fake-browser.ts'
-import { LOGIN, logIn, sealSession, xsrfIn } from '../../support/session.ts'
-import { ALICE, BOB, startApp } from '../../support/test-app.ts'
+import { FORM_OF_OURS, LOGIN, logIn, openPage, sealSession } from '../../support/session.ts'
+import { ALICE, BOB, startApp, type TestApp } from '../../support/test-app.ts'
 
 t.test('a browser gets the page, a program the index', async (t) => {
   const app = await startApp(t, { settings: LOGIN })
   const { browser } = await logIn(app)
-  const page = await browser.visit(`${app.url}/`)
+  const page = await openPage(browser, `${app.url}/`)
   t.equal(page.status, 200)
   t.equal(page.headers['content-type'], 'text/html; charset=utf-8')
   t.equal(page.headers['cache-control'], 'no-store')
   t.equal(page.headers['x-frame-options'], 'DENY')
-  t.equal(page.headers['cross-origin-opener-policy'], 'noopener-allow-popups')
   const policy = `${page.headers['content-security-policy']}`
-  for (const rule of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"])
+  for (const rule of [
+    "default-src 'none'",
+    "script-src 'self'",
+    "frame-ancestors 'none'",
+    '; sandbox allow-',
+  ])
     t.match(policy, rule)
-  t.notMatch(policy, /unsafe|\*|https?:/)
+  t.notMatch(policy, /unsafe|\*|https?:|allow-same-origin/)
   t.notMatch(page.body, /<script>|style=|\son\w+=/, 'nothing that the policy would stop')
   t.notMatch(page.body, 'alice', 'the page asks who it is for')
   for (const headers of [{ accept: '' }, { accept: '*/*' }, { accept: 'application/json' }, SCRIPT]) {
@@ -27,22 +31,16 @@ t.test('a browser gets the page, a program the index', async (t) => {
 })
 
 t.test(
-  'a browser that does not know the best of cutting off other windows is told the second best',
+  'what answers a GET, which service workers can get hold of, holds nothing of the session',
   async (t) => {
     const app = await startApp(t, { settings: LOGIN })
     const { browser } = await logIn(app)
-    for (const [agent, policy] of [
-      ['Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0', 'same-origin'],
-      [
-        'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/143.0.0.0 Safari/537.36',
-        'noopener-allow-popups',
-      ],
-    ] as const) {
-      const { headers } = await browser.visit(`${app.url}/`, {
-        headers: { ...NAVIGATION, 'user-agent': agent },
-      })
-      t.equal(headers['cross-origin-opener-policy'], policy)
-    }
+    const one = await browser.visit(`${app.url}/`)
+    t.match(one.body, '<form id="open" method="post" action="./">')
+    t.equal(one.headers['referrer-policy'], 'same-origin', 'else the form has no origin')
+    const bob = await logIn(app, BOB)
+    t.equal((await bob.browser.visit(`${app.url}/`)).body, one.body, 'the same for everybody')
+    t.equal(one.headers['set-cookie'], undefined)
   },
 )
 
@@ -53,58 +51,80 @@ t.test('the page has an address with a slash, since its links begin there', asyn
   t.equal(answer.headers.location, '/services/rexec/')
 })
 
-t.test('each load of the page gets what proves it, for this session', async (t) => {
-  const app = await startApp(t, { settings: LOGIN })
-  const [one, two] = [await logIn(app), await logIn(app)]
-  t.equal(xsrfIn((await one.browser.visit(`${app.url}/`)).body), one.xsrf)
-  t.not(one.xsrf, two.xsrf)
-})
-
 t.test('the page goes to no script and into no frame of this host', async (t) => {
   const app = await startApp(t, { settings: LOGIN })
-  const { browser, xsrf } = await logIn(app)
+  const { browser } = await logIn(app)
   const attempts = {
     'fetch()': { ...SCRIPT, accept: 'text/html' },
     'fetch() without CORS': { ...SCRIPT, 'sec-fetch-mode': 'no-cors', accept: 'text/html' },
-    'an iframe': { ...NAVIGATION, 'sec-fetch-dest': 'iframe', 'sec-fetch-site': 'same-origin' },
-    'a frame': { ...NAVIGATION, 'sec-fetch-dest': 'frame' },
-    'an object': { ...NAVIGATION, 'sec-fetch-dest': 'object' },
-    'an embed': { ...NAVIGATION, 'sec-fetch-dest': 'embed' },
+    'an iframe': { ...FORM_OF_OURS, 'sec-fetch-dest': 'iframe' },
+    'a frame': { ...FORM_OF_OURS, 'sec-fetch-dest': 'frame' },
+    'an object': { ...FORM_OF_OURS, 'sec-fetch-dest': 'object' },
+    'an embed': { ...FORM_OF_OURS, 'sec-fetch-dest': 'embed' },
     'a script element': { accept: '*/*', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' },
-    'a service worker': { ...NAVIGATION, 'sec-fetch-dest': 'empty' },
-    "a service worker's preload": { ...NAVIGATION, 'service-worker-navigation-preload': 'true' },
-    'a preload without a value': { ...NAVIGATION, 'service-worker-navigation-preload': '' },
+    'a service worker': { ...FORM_OF_OURS, 'sec-fetch-dest': 'empty' },
+    "a service worker's preload": { ...FORM_OF_OURS, 'service-worker-navigation-preload': 'true' },
+    'a preload without a value': { ...FORM_OF_OURS, 'service-worker-navigation-preload': '' },
   }
-  for (const [what, headers] of Object.entries(attempts)) {
-    const answer = await browser.visit(`${app.url}/`, { headers })
-    t.notMatch(answer.body, xsrf, what)
-    t.notMatch(answer.body, 'xsrf"', what)
+  for (const [what, headers] of Object.entries<Record<string, string>>(attempts)) {
+    for (const method of ['GET', 'POST']) {
+      const form = method === 'POST' ? { form: {} } : {}
+      const answer = await browser.visit(`${app.url}/`, {
+        method,
+        ...form,
+        headers: { origin: app.origin, ...headers },
+      })
+      if (method === 'POST')
+        t.match([answer.status, answer.body], [403, 'opens in a window of its own only'], what)
+      t.notMatch(answer.body, /name="session"|name="shown"|id="open"/, what)
+    }
   }
   const framed = await browser.visit(`${app.url}/`, { headers: attempts['an iframe'] })
   t.equal(framed.status, 403)
-  t.match(framed.body, 'opens in a window of its own only')
   t.match(framed.headers['content-security-policy'], "frame-ancestors 'none'")
 })
 
-t.test(
-  'the page is given only to a browser that we have just sent there, in this very session',
-  async (t) => {
-    const app = await startApp(t, { settings: LOGIN })
-    const { browser, cookie, xsrf } = await logIn(app)
-    const sent = await browser.visit(`${app.url}/`, { redirects: 0 })
-    t.equal(sent.status, 302)
-    t.notOk(sent.headers['cross-origin-opener-policy'], 'another policy than that of the page')
-    const pass = /^\/services\/rexec\/\?pass=([\w.-]+)$/.exec(`${sent.headers.location}`)![1]!
-    t.match((await browser.visit(`${app.url}/?pass=${pass}`, { redirects: 0 })).body, xsrf)
-    const { browser: other } = await logIn(app)
-    const ofOther = `${(await other.visit(`${app.url}/`, { redirects: 0 })).headers.location}`.split('=')[1]!
-    for (const wrong of ['', 'x', ofOther, cookie.split('=')[1]!, `${pass}x`]) {
-      const answer = await browser.visit(`${app.url}/?pass=${wrong}`, { redirects: 0 })
-      t.match([answer.status, answer.headers.location], [302, '?pass='], wrong.slice(0, 20))
-      t.notMatch(answer.body, xsrf)
-    }
-  },
-)
+t.test('the form comes from this host, or gets no page', async (t) => {
+  const post = async (app: TestApp, headers: Record<string, string>) => {
+    const { browser } = await logIn(app)
+    const { body } = await browser.visit(`${app.url}/`, {
+      method: 'POST',
+      form: {},
+      headers: { ...FORM_OF_OURS, ...headers },
+    })
+    return body.includes('name="session"')
+  }
+  const app = await startApp(t, { settings: LOGIN })
+  t.ok(await post(app, { origin: app.origin }))
+  for (const site of ['cross-site', 'same-site', 'none'])
+    t.notOk(await post(app, { origin: app.origin, 'sec-fetch-site': site }), site)
+  const origins = [
+    'https://evil.example',
+    'null',
+    'http://127.0.0.1.evil.example',
+    'nonsense',
+    `${app.origin}0`,
+  ]
+  for (const origin of origins) t.notOk(await post(app, { origin }), origin)
+  t.notOk(await post(app, {}), 'no origin')
+
+  const known = await startApp(t, { settings: { ...LOGIN, publicUrl: 'https://hub.example' } })
+  for (const [origin, outcome] of [
+    [known.origin, true],
+    ['https://hub.example', true],
+    ['https://evil.example', false],
+  ] as const) {
+    t.equal(await post(known, { origin }), outcome, `${origin}, of a hub with two addresses`)
+  }
+  for (const [trustProxy, outcome] of [
+    [['127.0.0.1'], true],
+    [[], false],
+  ] as const) {
+    const behind = await startApp(t, { settings: { ...LOGIN, trustProxy } })
+    const headers = { 'x-forwarded-host': 'hub.example', origin: 'https://hub.example' }
+    t.equal(await post(behind, headers), outcome, 'a forwarded host counts from a trusted proxy')
+  }
+})
 
 t.test('over https a browser that does not say what it wants the page for does not get it', async (t) => {
   const { accept } = NAVIGATION
@@ -131,7 +151,7 @@ t.test('who is not logged in is sent to the hub; who may not use it is told so',
   }
   for (const cookie of [undefined, 'nonsense', await sealSession(app.signer, 'a-token-that-has-ended')]) {
     const answer = await visit(cookie)
-    t.equal(answer.status, 302)
+    t.equal(answer.status, 303)
     t.match(answer.headers.location, /^\/hub\/api\/oauth2\/authorize\?/)
   }
   const denied = await visit(await sealSession(app.signer, BOB))
@@ -151,13 +171,14 @@ t.test('styles and scripts are asked for again only when they have changed', asy
     t.equal(answer.status, 200, name)
     t.match(answer.headers.get('content-type'), type)
     t.equal(answer.headers.get('cache-control'), 'no-cache')
-    t.equal(answer.headers.get('cross-origin-resource-policy'), 'same-origin')
+    t.equal(answer.headers.get('cross-origin-resource-policy'), 'cross-origin', 'our page has another origin')
+    t.equal(answer.headers.get('access-control-allow-origin'), '*')
     const etag = answer.headers.get('etag')!
     const again = await fetch(`${url}/page/${name}`, { headers: { 'if-none-match': etag } })
     t.equal(again.status, 304)
     t.equal(await again.text(), '')
   }
-  for (const name of ['index.html', 'message.ts', 'tsconfig.json', '', '..%2fapp.ts']) {
+  for (const name of ['index.html', 'open.html', 'message.ts', 'tsconfig.json', '', '..%2fapp.ts']) {
     t.equal((await fetch(`${url}/page/${name}`)).status, 404, name)
   }
 })
@@ -165,9 +186,12 @@ t.test('styles and scripts are asked for again only when they have changed', asy
 t.test('the page takes only the very styles and scripts that were there when it was made', async (t) => {
   const app = await startApp(t, { settings: LOGIN })
   const { browser } = await logIn(app)
-  const { body } = await browser.visit(`${app.url}/`)
+  const form = await browser.visit(`${app.url}/`)
+  const html = form.body + (await openPage(browser, `${app.url}/`)).body
   const scripts: string[] = []
-  for (const [, name, hash] of body.matchAll(/"page\/([\w-]+\.(?:css|js))" integrity="sha256-([^"]+)"/g)) {
+  for (const [, name, hash] of html.matchAll(
+    /"page\/([\w-]+\.(?:css|js))" crossorigin integrity="sha256-([^"]+)"/g,
+  )) {
     const content = await (await fetch(`${app.url}/page/${name}`)).text()
     t.equal(hash, createHash('sha256').update(content).digest('base64'), `${name}`)
     if (name!.endsWith('.js')) scripts.push(name!)

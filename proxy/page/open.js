@@ -1,0 +1,1 @@
+/** @type {HTMLFormElement} */ ;(document.getElementById('open')).submit()
