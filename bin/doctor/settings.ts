@@ -58,13 +58,19 @@ type Rule = (settings: ProxySettings) => Finding | Finding[] | undefined
 const RULES: Rule[] = [
   function prefixIsTheHubs({ prefix, identity }) {
     if (!identity.authenticators.includes('jupyterhub') || !identity.jupyterhub) return
-    const { serviceName } = identity.jupyterhub
-    if (prefix.endsWith(`/services/${serviceName}`))
-      return ok(`prefix ${prefix} is where the hub has the service`)
-    return fail(
-      `prefix ${prefix} does not end in /services/${serviceName}, which is all that the hub passes on`,
-      `Set prefix to the hub's base_url with services/${serviceName}, or identity.jupyterhub.serviceName to the name of the service at the hub.`,
-    )
+    const { serviceName, publicUrl } = identity.jupyterhub
+    const todo = `Set prefix to the hub's base_url with services/${serviceName}, or identity.jupyterhub.serviceName to the name of the service at the hub.`
+    if (!prefix.endsWith(`/services/${serviceName}`)) {
+      return fail(
+        `prefix ${prefix} does not end in /services/${serviceName}, which is all that the hub passes on`,
+        todo,
+      )
+    }
+    const { pathname: base } = new URL(publicUrl ?? '/', 'http://hub')
+    if (publicUrl !== undefined && prefix !== `${base}services/${serviceName}`) {
+      return fail(`prefix ${prefix} is not below the hub's address, ${publicUrl}`, todo)
+    }
+    return ok(`prefix ${prefix} is where the hub has the service`)
   },
   function listensForOthers({ cluster, host }) {
     if (cluster.kind !== 'kubernetes' || !isForItself(host)) return
