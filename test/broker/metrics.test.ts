@@ -57,7 +57,7 @@ t.test('calls are counted and timed by how they ended, and by how long they wait
 t.test('whatever is refused is counted by its reason, on both ports', async (t) => {
   const broker = await startBroker(
     t,
-    { connections: { handshakeSeconds: 0.2 }, clients: { maxPerAddress: 3 } },
+    { connections: { handshakeSeconds: 0.6 }, clients: { maxPerAddress: 3 } },
     async () => {
       throw new RexecError('scope_missing')
     },

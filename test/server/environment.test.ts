@@ -169,10 +169,10 @@ t.test('no uv, no pip, no ensurepip: the sentence says what to install', async (
 t.test('installSeconds ends an installer that hangs, and what it has started', async (t) => {
   const folder = t.testdir()
   const PATH = await program(folder, 'uv', '#!/bin/sh\necho waiting for $$\nsleep 1000\n')
-  const settings = { ...fresh(folder, TINY), installSeconds: 1 }
+  const settings = { ...fresh(folder, TINY), installSeconds: 3 }
   const { broker, server } = await startServer(t, { settings, env: { PATH } })
   await server.agentEnded
-  t.match(await broker.state('failed'), 'not done after 1 seconds')
+  t.match(await broker.state('failed'), 'not done after 3 seconds')
   const pid = /waiting for (\d+)/.exec(messages(broker).join('\n'))![1]
   await t.rejects(readFile(`/proc/${pid}/stat`))
 })

@@ -195,7 +195,7 @@ def f(path, secret):
     def claim(role, *bodies):
         link = socket.socket(socket.AF_UNIX)
         link.connect(path)
-        link.settimeout(5)
+        link.settimeout(60)
         try:
             link.sendall(role + b"".join(struct.pack(">QB", len(body), ord(kind)) + body for kind, body in bodies))
             answers.append(link.recv(100).decode("latin-1"))

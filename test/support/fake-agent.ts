@@ -1,3 +1,6 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 /** Stands in for the agent where a test needs what the real one never does: its first argument says what. */
 const [behaviour] = process.argv.slice(2)
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`)
@@ -11,6 +14,11 @@ switch (behaviour) {
   case 'crash-when-ready':
     say({ event: 'state', state: 'ready', message: '' })
     process.exit(3)
+    break
+  case 'slow-farewell':
+    say({ event: 'state', state: 'failed', message: 'a reason', code: 'install_failed' })
+    // For its worker, which ends then, as the real one does by itself.
+    writeFileSync(join(process.env.TMPDIR!, 'tmp/said'), '')
     break
   case 'stubborn':
     process.on('SIGTERM', () => undefined)

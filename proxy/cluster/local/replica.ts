@@ -106,7 +106,9 @@ export class Replica {
   /** The worker ended first: its agent knows why best, unless the worker never reached it. */
   async #afterWorker(how: string, agent: Started): Promise<void> {
     if (await endsWithin(PARTING, agent.closed)) return
-    if (!this.#stopping) {
+    // Said by an agent that takes longer than this to part from its brokers.
+    const isSaid = this.state.phase === 'failed' || this.state.phase === 'stopping'
+    if (!this.#stopping && !isSaid) {
       const missing = /ENOENT|EACCES/.test(how)
       this.#become('failed', `The worker ${how}.`, missing ? 'python_missing' : 'server_failed')
     }

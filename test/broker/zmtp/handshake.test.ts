@@ -141,7 +141,7 @@ t.test('PING is answered with its context, also before a message (P4)', async (t
 })
 
 t.test('a silent peer of 3.1 gets PING and is closed without PONG; one of 3.0 gets none (P4)', async (t) => {
-  const { client } = await startBroker(t, { connections: { pingSeconds: 0.3, pingTimeoutSeconds: 0.3 } })
+  const { client } = await startBroker(t, { connections: { pingSeconds: 0.3, pingTimeoutSeconds: 0.7 } })
   const old = await client({ version: [3, 0] })
   const alive = await client()
   const dead = await client()

@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { fakeProgram } from '../../../support/fake-program.ts'
 import { collect, FAKE_AGENT, testCluster, user } from '../../../support/local-cluster.ts'
 
 const alice = user('alice')
@@ -39,6 +42,21 @@ t.test('an agent that does not end when told to', async (t) => {
   await until(alice, 'default', 'ready')
   await cluster.stop(alice, 'default')
   t.same(await processes(), [])
+})
+
+t.test('an agent that outlives its worker after it has said why: the reason stays', async (t) => {
+  const interpreter = join(
+    await fakeProgram(t, 'python', 'while [ ! -e "$TMPDIR/said" ]; do sleep 0.05; done; exit 1'),
+    'python',
+  )
+  const { cluster, start, until, processes } = await testCluster(t, {
+    ...agentThat('slow-farewell'),
+    interpreter,
+  })
+  await start(alice)
+  await until(alice, 'default', 'failed')
+  while ((await processes()).length > 0) await pause(20)
+  t.match(await cluster.get(alice, 'default'), { message: 'a reason', code: 'install_failed' })
 })
 
 t.test('lines that only look like states', async (t) => {
