@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { createBroker, type Identify } from '../broker/broker.ts'
 import { createIdentify } from '../broker/identify.ts'
 import { ProxyClient } from '../broker/proxy-client.ts'
+import { createReviewServer, type ReviewServer } from '../broker/server-review.ts'
 import { BrokerSettings } from '../broker/settings.ts'
 import { createLogger, type Logger } from '../common/logger.ts'
 import { createRegistry } from '../common/metrics.ts'
@@ -119,14 +120,15 @@ async function compose(options: Composition): Promise<Omit<LocalService, 'close'
     createLogger(part, { level: logLevel, destination: { write: (line) => log.write(line.trimEnd()) } })
 
   // The broker asks the proxy, and the proxy names the broker: so it asks once the proxy listens.
-  const proxyIsThere = Promise.withResolvers<Identify>()
+  const proxyIsThere = Promise.withResolvers<{ identify: Identify; reviewServer: ReviewServer }>()
   const broker = await createBroker({
     settings: checkSettings(BrokerSettings, {
       clients: { host: HOST, port: options.brokerPort },
       servers: { host: HOST, port: 0 },
     }),
     verify: createVerifier(signer.publicKeys),
-    identify: async (token) => (await proxyIsThere.promise)(token),
+    identify: async (token) => (await proxyIsThere.promise).identify(token),
+    reviewServer: async (...of) => (await proxyIsThere.promise).reviewServer(...of),
     logger: logger('broker'),
     registry: createRegistry(),
   }).catch(portIsTaken('broker-port', options.brokerPort))
@@ -143,12 +145,11 @@ async function compose(options: Composition): Promise<Omit<LocalService, 'close'
   closers.push(() => cluster.close())
 
   const url = await startProxy(options, cluster, broker, logger('proxy'))
-  proxyIsThere.resolve(
-    createIdentify(
-      new ProxyClient({ url, credential: state.brokerCredential, timeout: IDENTIFY_TIMEOUT }),
-      logger('broker'),
-    ),
-  )
+  const asked = new ProxyClient({ url, credential: state.brokerCredential, timeout: IDENTIFY_TIMEOUT })
+  proxyIsThere.resolve({
+    identify: createIdentify(asked, logger('broker')),
+    reviewServer: createReviewServer(asked, logger('broker')),
+  })
   return {
     url,
     broker: { client: broker.clientAddress, server: broker.serverAddress },

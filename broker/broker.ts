@@ -7,10 +7,12 @@ import { type ClientContext, ClientSession } from './client.ts'
 import { awakeTime } from './clock.ts'
 import { Inquiry } from './inquiry.ts'
 import { LimitedLog } from './limited-log.ts'
+import { Losses } from './losses.ts'
 import { BrokerMetrics } from './metrics.ts'
 import { type Identify, Prover } from './prover.ts'
 import { Router } from './router.ts'
 import { type ServerContext, ServerSession } from './server.ts'
+import type { ReviewServer } from './server-review.ts'
 import type { BrokerSettings } from './settings.ts'
 import type { ConnectionLimits } from './zmtp/connection.ts'
 import { Listener, type Unopened } from './zmtp/listener.ts'
@@ -24,6 +26,7 @@ export interface BrokerOptions {
   /** Proves exec tokens and server credentials with the proxy's public keys. */
   verify: Verifier
   identify: Identify
+  reviewServer: ReviewServer
   logger: Logger
   registry: Registry
 }
@@ -80,6 +83,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
       },
     )
   const inquiry = new Inquiry(router, identify, queue, logger)
+  const losses = new Losses(router, options.reviewServer, servers)
   const limits: ConnectionLimits = {
     maxFrames: messages.maxFrames,
     maxMessageBytes: messages.maxBytes,
@@ -113,6 +117,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   })
   const serverContext: ServerContext = {
     router,
+    losses,
     verify,
     metrics,
     logger,
@@ -145,7 +150,8 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
     router.tick(now)
   }, TICK)
 
-  const isBusy = () => router.waiting > 0 || router.arriving > 0 || clientPort.isBusy || outstanding() > 0
+  const isBusy = () =>
+    router.waiting > 0 || router.arriving > 0 || clientPort.isBusy || outstanding() > 0 || losses.waiting > 0
 
   return {
     clientAddress,
@@ -165,6 +171,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
       router.stopping = true
       inquiry.close()
       router.failWaiting('broker_stopping')
+      losses.close()
       for (const session of welcome()) session.failCalls('broker_stopping')
       await Promise.all([
         clientPort.close('broker stopping', lingerTime),

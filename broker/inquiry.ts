@@ -89,9 +89,14 @@ export class Inquiry {
     if (coming) return show(call, coming.message)
     if (isReady) return this.#awaitConnection(call, unconnected)
     const failed = servers.find(({ phase }) => phase === 'failed')
-    if (failed) this.#router.fail(call, knownCode(failed.code, 'server_failed'), failed.message)
-    else if (servers.some(({ phase }) => phase === 'stopping')) this.#router.fail(call, 'server_stopping')
-    else this.#router.fail(call, 'no_server')
+    if (failed) return this.#router.fail(call, knownCode(failed.code, 'server_failed'), failed.message)
+    const stopping = servers.find(({ phase }) => phase === 'stopping')
+    if (stopping) {
+      const detail = stopping.code && stopping.message
+      return this.#router.fail(call, knownCode(stopping.code, 'server_stopping'), detail)
+    }
+    // Why the only one has ended, such as for want of calls.
+    this.#router.fail(call, 'no_server', servers.length === 1 ? servers[0]!.message : undefined)
   }
 
   #awaitConnection(call: Call, unconnected: Unconnected): void {

@@ -9,6 +9,7 @@ import { createBroker } from './broker.ts'
 import { createIdentify } from './identify.ts'
 import { ProxyClient } from './proxy-client.ts'
 import { ProxyKeys } from './proxy-keys.ts'
+import { createReviewServer } from './server-review.ts'
 import { BrokerSettings } from './settings.ts'
 
 /** `rexec broker --settings FILE`: runs until SIGTERM or SIGINT, then serves for drainSeconds those who are connected. */
@@ -46,7 +47,9 @@ export async function main(args: string[]): Promise<void> {
   await Promise.race([keys.known, told])
   if (keys.areKnown()) {
     const identify = createIdentify(proxy, logger)
-    const broker = await createBroker({ settings, verify: keys.verify, identify, logger, registry })
+    const reviewServer = createReviewServer(proxy, logger)
+    const { verify } = keys
+    const broker = await createBroker({ settings, verify, identify, reviewServer, logger, registry })
     const { clientAddress, serverAddress } = broker
     phase = 'ok'
     logger.info({ clientAddress, serverAddress, admin: admin.address() }, 'broker listens')

@@ -12,6 +12,7 @@ import type { Call } from './call.ts'
 import { awakeTime } from './clock.ts'
 import { EventReader } from './event-reader.ts'
 import type { LimitedLog } from './limited-log.ts'
+import type { Losses, Reason } from './losses.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { Pressure } from './pressure.ts'
 import { knownCode, type Router } from './router.ts'
@@ -21,6 +22,7 @@ import type { Connection, Session } from './zmtp/connection.ts'
 /** What all server sessions share. Times in milliseconds. */
 export interface ServerContext {
   router: Router
+  losses: Losses
   verify: Verifier
   metrics: BrokerMetrics
   logger: Logger
@@ -45,6 +47,7 @@ const CANCEL = Buffer.from(Verb.CANCEL)
 const FRAME = Buffer.from(Verb.FRAME)
 const PART = Buffer.from(Verb.PART)
 const HEARTBEAT = Buffer.from(Verb.HEARTBEAT)
+const SILENT = 'silent'
 
 /** One server's connection (docs/protocol.md, section 3). */
 export class ServerSession implements Session {
@@ -62,6 +65,8 @@ export class ServerSession implements Session {
   #state: State = 'connected'
   #concurrency = 0
   #drainReason = ''
+  /** What the server has said of its own failure. */
+  #failure: Reason | undefined
   #credential = ''
   /** When the credential ends (Date.now, ms). */
   #expiresAt = 0
@@ -206,18 +211,18 @@ export class ServerSession implements Session {
   }
 
   closed(reason: string): void {
-    const { router, logger, sessions } = this.#context
+    const { router, losses, logger, sessions } = this.#context
     const wasWelcome = this.isWelcome
     this.#state = 'closed'
     sessions.delete(this)
     this.pressure.release()
     if (!wasWelcome) return
     logger.info({ user: this.user, server: this.name, reason, calls: this.#calls.size }, 'server lost')
-    const detail = this.#drainReason ? `The server said: ${this.#drainReason}` : undefined
+    const { user } = this
     const calls = [...this.#calls.values()]
     this.#calls.clear()
     router.removeServer(this)
-    for (const call of calls) router.fail(call, 'server_lost', detail)
+    losses.tell({ user, credential: this.#credential, calls, reason: this.#reasonOf(reason) })
   }
 
   /** Heartbeats, silence, the end of the credential. Called a few times a second. */
@@ -231,7 +236,7 @@ export class ServerSession implements Session {
       if (now - this.#openedAt > handshakeTime) this.connection.destroy('no READY in time')
       return
     }
-    if (now - this.#heardAt > timeout) return this.connection.destroy('silent')
+    if (now - this.#heardAt > timeout) return this.connection.destroy(SILENT)
     if (now - this.#beatAt >= heartbeatTime) {
       this.#beatAt = now
       this.connection.frame(HEARTBEAT, false)
@@ -245,6 +250,16 @@ export class ServerSession implements Session {
   }
 
   // --- inner
+
+  /** As far as it is known here. */
+  #reasonOf(closed: string): Reason {
+    if (this.#failure) return this.#failure
+    const code = 'server_lost'
+    if (this.#drainReason) return { code, detail: `The server said: ${this.#drainReason}` }
+    const seconds = this.#context.timeout / 1000
+    const detail = `It has said nothing for ${seconds} seconds: its node may be lost, or cut off.`
+    return { code, ...(closed === SILENT && { detail }) }
+  }
 
   #hello(frames: Buffer[]): void {
     const ready = parseReady(frames)
@@ -336,8 +351,10 @@ export class ServerSession implements Session {
       router.progress(this)
     } else {
       this.#state = 'draining'
-      router.lostServer(this, { code: knownCode(code, 'install_failed'), message })
-      this.#closeWhenIdle()
+      this.#failure = { code: knownCode(code, 'install_failed'), detail: message }
+      router.lostServer(this, { code: this.#failure.code, message })
+      // Calls that it has not ended itself by now it cannot end.
+      this.connection.end('failed', this.#context.lingerTime)
     }
   }
 

@@ -1,4 +1,5 @@
 import { type Static, type TProperties, Type } from 'typebox'
+import { MAX_REVIEW_SECONDS } from '../common/server-review.ts'
 
 const MiB = 1024 * 1024
 
@@ -39,6 +40,17 @@ export const BrokerSettings = Type.Object(
       maxConcurrency: count(1024, 'A server that says it runs more calls at once gets only so many.'),
       heartbeatSeconds: seconds(5, 'Time between heartbeats in both directions.'),
       timeoutSeconds: seconds(20, 'A server that is silent for so long is lost.'),
+      reasonSeconds: Type.Number({
+        minimum: 0,
+        maximum: MAX_REVIEW_SECONDS,
+        default: 3,
+        description:
+          'When a server is lost, the proxy is asked why, and its calls wait for the answer for this time; 0 asks nobody. Below proxy.timeoutSeconds.',
+      }),
+      maxReasons: count(
+        100,
+        'Such questions under way at once; calls of further servers are told only that it is lost.',
+      ),
     }),
     admin: group({
       host: host('127.0.0.1', 'GET /metrics, /healthz and /readyz'),

@@ -19,7 +19,9 @@ export const TokenReview = Type.Object(
           name: Type.String(),
           phase: Type.Enum(['pending', 'starting', 'installing', 'ready', 'stopping', 'stopped', 'failed']),
           message: Type.String({ description: 'Progress, or the reason of a failure.' }),
-          code: Type.Optional(Type.String({ description: 'Error code when failed.' })),
+          code: Type.Optional(
+            Type.String({ description: 'Error code when failed, or stopping for a reason that is known.' }),
+          ),
         },
         { additionalProperties: false },
       ),

@@ -95,7 +95,7 @@ export interface ServerStatus {
   phase: Phase
   /** A sentence for the user: progress, or why it failed. */
   message: string
-  /** Error code when failed. */
+  /** Error code when failed, or stopping for a reason that is known. */
   code?: string
   profile: string
   python: string

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { MAX_REVIEW_SECONDS } from '../common/server-review.ts'
 
 /** What the API takes and gives. Bodies are closed; the security model sets the bounds of what is in them. */
 const closed = { additionalProperties: false }
@@ -70,7 +71,9 @@ export const ServerStatusBody = Type.Object(
     user: Type.String(),
     phase: Type.Enum(['pending', 'starting', 'installing', 'ready', 'stopping', 'stopped', 'failed']),
     message: Type.String({ description: 'Progress, or the reason of a failure.' }),
-    code: Type.Optional(Type.String({ description: 'Error code when failed.' })),
+    code: Type.Optional(
+      Type.String({ description: 'Error code when failed, or stopping for a reason that is known.' }),
+    ),
     profile: Type.String(),
     python: Type.String(),
     requirements: Type.Array(Type.String()),
@@ -128,6 +131,22 @@ export const TokenReviewRequest = Type.Object(
       minLength: 1,
       maxLength: MAX_TOKEN,
       description: 'The token that a client showed.',
+    }),
+  },
+  closed,
+)
+
+export const ServerReviewRequest = Type.Object(
+  {
+    credential: Type.String({
+      minLength: 1,
+      maxLength: MAX_TOKEN,
+      description: 'The credential that the server showed.',
+    }),
+    waitSeconds: Type.Number({
+      minimum: 0,
+      maximum: MAX_REVIEW_SECONDS,
+      description: 'How long the broker waits for the reason.',
     }),
   },
   closed,

@@ -39,6 +39,8 @@ export class Agent {
   /** Some broker has taken this server. */
   #isReached = false
   #stopping = false
+  /** By somebody else, not by itself. */
+  #isTold = false
   /** Why the server cannot run calls any more. */
   #failure: [code: ErrorCode, detail: string | undefined] | undefined
   #over = false
@@ -131,7 +133,7 @@ export class Agent {
       })
       .on('serving', () => this.#serve())
       .on('exited', (exit) => this.#pool.exited(exit))
-      .on('terminating', () => this.stop('It was told to stop.'))
+      .on('terminating', () => this.terminate())
       .on('gone', () => {
         this.#parent = undefined
         if (replaced) this.#waitForWorker()
@@ -223,7 +225,9 @@ export class Agent {
     this.#readyPort?.close()
     const message = sentence(code, detail)
     this.#say({ state: 'failed', message, code })
-    for (const call of this.#pool.calls) call.fail(code, detail)
+    // How a worker ended in a pod, and whether memory had run out, the cluster says: the broker asks for it (C11).
+    const isKnownBetter = this.#settings.sidecar && code === 'worker_lost'
+    if (!isKnownBetter) for (const call of this.#pool.calls) call.fail(code, detail)
     this.#tell({ state: 'failed', message, code })
     await this.#within(FAREWELL, Promise.resolve(this.#brokers?.closedByBrokers()))
     this.end()
@@ -241,10 +245,18 @@ export class Agent {
     void this.#drain(reason)
   }
 
+  /** The same on SIGTERM, which does not say why. */
+  terminate(): void {
+    this.#isTold = true
+    this.stop('It was told to stop.')
+  }
+
   async #drain(reason: string): Promise<void> {
     const drained = Promise.resolve(this.#brokers?.drain(reason))
     // Without a worker there is nothing to wait for but the brokers.
     await this.#within(this.#parent ? this.#settings.drainSeconds * 1000 : FAREWELL, drained)
+    // Why a pod has to go (it is evicted, deleted, out of time) the cluster says: the broker asks for it (C11).
+    if (this.#isTold && this.#settings.sidecar) return this.end()
     for (const call of this.#pool.calls) call.fail('server_stopping', reason)
     await this.#within(FAREWELL, drained)
     this.end()

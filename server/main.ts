@@ -21,7 +21,7 @@ export async function main(args: string[]): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
         resolve()
-        agent.stop('It was told to stop.')
+        agent.terminate()
       })
     }
   })

@@ -168,6 +168,24 @@ export const tokenAttacks: WireAttack[] = [
     send: (known) => review(known, known.exec.alice, known.server.mallory),
     answers: 'broker_only',
   },
+  ...Object.entries({
+    'as a user': () => MALLORY,
+    'with an exec token': (known: Known) => known.exec.mallory,
+    'with the credential of a server': (known: Known) => known.server.mallory,
+  }).map(
+    ([how, shown]): WireAttack => ({
+      tries: `ask why a server is lost, ${how}`,
+      send: (known) =>
+        message({
+          method: 'POST',
+          target: `${API}/server-reviews`,
+          as: null,
+          headers: [`Authorization: Bearer ${shown(known)}`],
+          body: JSON.stringify({ credential: known.server.mallory, waitSeconds: 30 }),
+        }),
+      answers: 'broker_only',
+    }),
+  ),
   {
     tries: 'have a token reviewed with half of the credential',
     send: (known) => review(known, known.exec.alice, known.credential.slice(0, -1)),

@@ -74,6 +74,11 @@ t.test('a token shows up in no log line, error body or metric, wherever it was s
   })
   await send('/api/v1/token-reviews', { method: 'POST', token: BROKER, json: { token: plant('review') } })
   await send('/api/v1/token-reviews', { method: 'POST', token: plant('credential'), json: { token: valid } })
+  await send('/api/v1/server-reviews', {
+    method: 'POST',
+    token: BROKER,
+    json: { credential: plant('server'), waitSeconds: 0 },
+  })
   await form('/spawn', { token: valid, requirments: 'python==3.12' })
   await form('/spawn', { token: plant('form'), requirments: 'python==3.12' })
   await form('/spawn', { token: valid, requirments: plant('line') })

@@ -104,6 +104,24 @@ t.test('a pod is deleted: SIGTERM to the worker, running calls end, worker 0, th
   t.equal(await endsBySignal(t, server), 0)
 })
 
+t.test('why a pod ends the cluster knows: calls that still run are left to the broker (C11)', async (t) => {
+  const ways: [signal: NodeJS.Signals, workerExit: number | null][] = [
+    ['SIGTERM', 0],
+    ['SIGKILL', null],
+  ]
+  for (const [signal, workerExit] of ways) {
+    const calls = await ServerCalls.start({ settings: sidecar(t, { drainSeconds: 0 }) })
+    t.teardown(() => calls.close())
+    const { server } = calls
+    const told = calls
+      .run(SLEEP, '(60,)', { onEvent: (event) => printed(event) && server.worker!.kill(signal) })
+      .then(() => 'told')
+    t.equal((await server.workerEnded)[0], workerExit)
+    const left = endsBySignal(t, server).then(() => 'left')
+    t.equal(await Promise.race([told, left]), 'left', signal)
+  }
+})
+
 t.test('a pod is deleted while its worker installs: that is no failure', async (t) => {
   const folder = t.testdir()
   const { server } = await startServer(t, {
@@ -130,11 +148,12 @@ t.test('a pod is deleted before its worker has started: the agent does not wait 
 t.test('an agent that was killed and is started again serves nobody and says why', async (t) => {
   const calls = await ServerCalls.start({ settings: sidecar(t) })
   t.teardown(() => calls.close())
-  const { server, broker } = calls
+  const { server } = calls
   server.agent.kill('SIGKILL')
   t.strictSame(await server.workerEnded, [1, null])
   server.startAgent()
-  t.match(await broker.state('failed'), /was started again.*\[server_lost\]/)
+  const { message } = await server.said(({ state }) => state === 'failed')
+  t.match(message, /was started again.*\[server_lost\]/)
   t.equal((await terminationMessage(server)).code, 'server_lost')
   t.equal(await lateWorker(server), 1)
   t.equal(await endsBySignal(t, server), 1)

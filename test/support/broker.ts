@@ -1,4 +1,5 @@
 import { type Broker, createBroker, type Identify } from '../../broker/broker.ts'
+import type { ReviewServer } from '../../broker/server-review.ts'
 import { BrokerSettings } from '../../broker/settings.ts'
 import { RexecError } from '../../common/errors.ts'
 import { Registry } from '../../common/metrics.ts'
@@ -44,6 +45,7 @@ export async function startBroker(
     throw new RexecError('token_invalid')
   },
   verify?: Verifier,
+  reviewServer: ReviewServer = async () => undefined,
 ): Promise<TestBroker> {
   const signer = await createSigner(await generateSigningKey())
   const registry = new Registry()
@@ -64,6 +66,7 @@ export async function startBroker(
     }),
     verify: verify ?? createVerifier(signer.publicKeys),
     identify,
+    reviewServer,
     logger: log.logger,
     registry,
   })

@@ -165,8 +165,8 @@ function running(pod: V1Pod): ReplicaState {
   // The condition was False from before the start, unless the server has been ready since.
   const wasReady = condition?.status === 'False' && time(condition.lastTransitionTime) > started
   if (!wasReady) return { phase: 'installing', message: 'Its packages are being installed.' }
-  const message = agent?.ready ? `Its node ${pod.spec?.nodeName} does not answer.` : 'It is ending.'
-  return { phase: 'stopping', message }
+  if (!agent?.ready) return { phase: 'stopping', message: 'It is ending.' }
+  return { phase: 'stopping', message: `Its node ${pod.spec?.nodeName} does not answer.`, code: 'node_lost' }
 }
 
 function statusOf(pod: V1Pod, name: string): V1ContainerStatus | undefined {

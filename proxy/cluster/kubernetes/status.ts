@@ -58,7 +58,8 @@ export function judge(observed: Observed, bounds: Bounds): Judgement {
     return patience({ code: 'start_interrupted', detail: '' }, state, until, now)
   }
   const ending = conditionOf(job, 'FailureTarget')
-  if (ending?.reason === 'DeadlineExceeded') return { phase: 'stopping', message: lifetimeOver(job) }
+  if (ending?.reason === 'DeadlineExceeded')
+    return { phase: 'stopping', message: lifetimeOver(job), code: 'server_stopping' }
 
   const state = ofReplicas(replicas(observed, bounds))
   const judgement = isStarting(state)
@@ -74,6 +75,7 @@ function beingStopped({ pods, now }: Observed): ReplicaState {
   const lookAt = Math.min(...ends.flatMap(([, end]) => (end > now ? end : [])))
   return {
     phase: 'stopping',
+    code: 'server_stopping',
     message: late
       ? `It is being stopped, but its node ${plain(late, 253)} does not answer.`
       : 'It is being stopped.',

@@ -1,8 +1,10 @@
 import type { App } from '../../../app.ts'
 import { requireUser } from '../../../plugins/authenticate.ts'
+import { requireBroker } from '../../../plugins/broker-credential.ts'
 import type { Service } from '../../../service.ts'
 import { addBroker } from './broker.ts'
 import { addProfiles } from './profiles.ts'
+import { addServerReviews } from './server-reviews.ts'
 import { addServerStreams } from './server-streams.ts'
 import { addServers } from './servers.ts'
 import { addTokenReviews } from './token-reviews.ts'
@@ -20,5 +22,9 @@ export function addApi(app: App, service: Service): void {
     addServerStreams(app, service)
     addTokens(app, service)
   })
-  app.register(async (app: App) => addTokenReviews(app, service))
+  app.register(async (app: App) => {
+    requireBroker(app, service)
+    addTokenReviews(app, service)
+    addServerReviews(app, service)
+  })
 }

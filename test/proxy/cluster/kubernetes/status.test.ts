@@ -21,8 +21,9 @@ t.test('a server that goes its way', async (t) => {
     ['deadline', 'stopped', 'Its life time of 4 seconds is over.'],
   ]
   for (const [name, phase, message] of ways) {
-    const { lookAt, ...judgement } = at(recorded(name))
+    const { lookAt, code, ...judgement } = at(recorded(name))
     t.same(judgement, { phase, message }, name)
+    t.equal(code, name === 'deadline-ending' ? 'server_stopping' : undefined, 'whether it is known why')
   }
 })
 
@@ -237,7 +238,8 @@ t.test('a Job that is deleted is stopping, whatever else is known of it', async 
   for (const name of ['ready', 'oom', 'suspended', 'quota', 'deadline']) {
     const observed = structuredClone(recorded(name, 4000))
     observed.job.metadata!.deletionTimestamp = new Date()
-    t.same(at(observed), { phase: 'stopping', message: 'It is being stopped.' }, name)
+    const stopping = { phase: 'stopping', message: 'It is being stopped.', code: 'server_stopping' }
+    t.same(at(observed), stopping, name)
   }
 })
 
@@ -309,7 +311,7 @@ t.test('a node that does not answer', async (t) => {
   const { metadata, status } = observed.pods[0]!
   delete metadata!.deletionTimestamp
   status!.conditions = status!.conditions!.filter(({ type }) => type !== 'DisruptionTarget')
-  t.match(at(observed), { phase: 'stopping', message: 'Its node node1 does not answer.' })
+  t.match(at(observed), { phase: 'stopping', message: 'Its node node1 does not answer.', code: 'node_lost' })
 })
 
 t.test('what the agent or the worker leaves behind is shown without tricks', async (t) => {
