@@ -83,7 +83,7 @@ t.test(
 t.test('values and settings on the pages for admins are valid', async (t) => {
   const validate = new Ajv({ strict: false, allErrors: true }).compile(schema)
   const pages = {
-    values: ['image', 'install', 'monitoring', 'rbac'],
+    values: ['image', 'install', 'monitoring', 'rbac', '../../helm/rexec/README'],
     settings: ['hub', 'identity', 'security-model'],
   }
   for (const page of [...pages.values, ...pages.settings]) {
