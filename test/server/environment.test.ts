@@ -4,10 +4,9 @@ import { delimiter, dirname, join } from 'node:path'
 import t from 'tap'
 import { ensureVenv } from '../../bin/venv.ts'
 import type { AgentSettings } from '../../common/agent-settings.ts'
-import type { FakeBroker } from '../support/fake-broker.ts'
 import { ServerCalls } from '../support/server-calls.ts'
 import { startServer } from '../support/start-server.ts'
-import { digestOf } from '../support/test-server.ts'
+import { digestOf, type TestServer } from '../support/test-server.ts'
 
 /** A tiny package of pure Python. */
 const TINY = 'iniconfig==2.0.0'
@@ -36,10 +35,14 @@ async function program(folder: string, name: string, script: string): Promise<st
   return `${folder}${delimiter}${plain}`
 }
 
-const messages = (broker: FakeBroker) =>
-  broker.messages
-    .filter(([verb]) => String(verb) === 'STATE')
-    .map(([, json]) => JSON.parse(String(json)).message as string)
+/** What the agent has said so far. (Of what comes faster than it can be sent, a broker is told the latest alone.) */
+const messages = (server: TestServer) => server.states.map(({ message }) => message)
+
+/** Why it failed, from the agent's last words. */
+async function failure(server: TestServer): Promise<string> {
+  await server.agentEnded
+  return (await server.said(({ state }) => state === 'failed')).message
+}
 
 for (const installer of ['pip', 'uv']) {
   t.test(
@@ -56,7 +59,7 @@ for (const installer of ['pip', 'uv']) {
         'def f():\n  import iniconfig, sys\n  return [iniconfig.__name__, sys.prefix]',
       )
       t.strictSame(result, ['iniconfig', folder])
-      const told = messages(server.broker)
+      const told = messages(server.server)
       t.ok(told.includes(`Installing iniconfig, dill (with ${installer})`), told.join('\n'))
       t.ok(told.some((line) => /Downloading|Installed \d|Collecting|Prepared/.test(line)))
       t.strictSame(
@@ -66,7 +69,7 @@ for (const installer of ['pip', 'uv']) {
       const again = await ServerCalls.start({ settings })
       t.teardown(() => again.close())
       t.notOk(
-        messages(again.broker).some((line) => line.startsWith('Installing')),
+        messages(again.server).some((line) => line.startsWith('Installing')),
         'a complete one is used again',
       )
     },
@@ -111,9 +114,8 @@ t.test('a requirement that would be an option or a shell command is a bad requir
   const folder = t.testdir()
   for (const requirement of ['--target=/tmp', '-r/etc/passwd', 'x; touch pwned', '$(touch pwned)']) {
     const settings = { ...fresh(folder, requirement), environmentDigest: digestOf(requirement) }
-    const { broker, server } = await startServer(t, { settings, env: { PATH: await withUv() } })
-    await server.agentEnded
-    t.match(await broker.state('failed'), '[install_failed]', requirement)
+    const { server } = await startServer(t, { settings, env: { PATH: await withUv() } })
+    t.match(await failure(server), '[install_failed]', requirement)
   }
   await t.rejects(readFile('pwned'))
 })
@@ -123,18 +125,17 @@ t.test('two servers with one environment install it once', async (t) => {
   const env = { PATH: await withUv() }
   const servers = await Promise.all([startServer(t, { settings, env }), startServer(t, { settings, env })])
   await Promise.all(servers.map(({ broker }) => broker.state('ready')))
-  const installed = servers.filter(({ broker }) =>
-    messages(broker).some((line) => line.startsWith('Installing')),
+  const installed = servers.filter(({ server }) =>
+    messages(server).some((line) => line.startsWith('Installing')),
   )
   t.equal(installed.length, 1)
 })
 
 t.test('another Python than the settings say is python_missing', async (t) => {
-  const { broker, server } = await startServer(t, {
+  const { server } = await startServer(t, {
     settings: { python: '3.99', environmentDigest: digestOf('3.99') },
   })
-  await server.agentEnded
-  t.match(await broker.state('failed'), /Python 3\.99 was asked for.*\[python_missing\]/)
+  t.match(await failure(server), /Python 3\.99 was asked for.*\[python_missing\]/)
 })
 
 /** For PYTHONPATH: a pip from before --python, which hides the interpreter's own. */
@@ -161,19 +162,17 @@ t.test('no uv, no pip, no ensurepip: the sentence says what to install', async (
     'ensurepip.py': 'raise ModuleNotFoundError("hidden", name="ensurepip")',
   })
   const settings = fresh(folder, TINY)
-  const { broker, server } = await startServer(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
-  await server.agentEnded
-  t.match(await broker.state('failed'), /ensurepip is missing.*python3-venv/)
+  const { server } = await startServer(t, { settings, env: { PATH: plain, PYTHONPATH: folder } })
+  t.match(await failure(server), /ensurepip is missing.*python3-venv/)
 })
 
 t.test('installSeconds ends an installer that hangs, and what it has started', async (t) => {
   const folder = t.testdir()
   const PATH = await program(folder, 'uv', '#!/bin/sh\necho waiting for $$\nsleep 1000\n')
   const settings = { ...fresh(folder, TINY), installSeconds: 3 }
-  const { broker, server } = await startServer(t, { settings, env: { PATH } })
-  await server.agentEnded
-  t.match(await broker.state('failed'), 'not done after 3 seconds')
-  const pid = /waiting for (\d+)/.exec(messages(broker).join('\n'))![1]
+  const { server } = await startServer(t, { settings, env: { PATH } })
+  t.match(await failure(server), 'not done after 3 seconds')
+  const pid = /waiting for (\d+)/.exec(messages(server).join('\n'))![1]
   await t.rejects(readFile(`/proc/${pid}/stat`))
 })
 
@@ -195,9 +194,9 @@ t.test('passwords of the index: not in arguments, logs or messages', async (t) =
     '#!/bin/sh\ncase "$*" in *s3cret-pass*) echo LEAK;; esac\necho "index $UV_DEFAULT_INDEX"\nexit 1\n',
   )
   const settings = { ...fresh(folder, TINY), indexUrl: 'https://me:s3cret-pass@example.org/simple' }
-  const { broker, server } = await startServer(t, { settings, env: { PATH } })
+  const { server } = await startServer(t, { settings, env: { PATH } })
   await server.agentEnded
-  const all = [...server.log, ...messages(broker)].join('\n')
+  const all = [...server.log, ...messages(server)].join('\n')
   t.match(all, 'example.org')
   t.notMatch(all, 's3cret-pass')
   t.notMatch(all, 'LEAK')
@@ -211,9 +210,9 @@ t.test('progress lines are short and without control characters', async (t) => {
     '#!/bin/sh\nprintf "\\033[1mbold\\033[0m 10%%\\rnow \\001this\\n%0500d\\n\\n"\nexit 1\n',
   )
   const settings = { ...fresh(folder, TINY) }
-  const { broker, server } = await startServer(t, { settings, env: { PATH } })
+  const { server } = await startServer(t, { settings, env: { PATH } })
   await server.agentEnded
-  const told = messages(broker)
+  const told = messages(server)
   t.ok(told.includes('now this'))
   t.ok(told.slice(0, -1).every((line) => line.length <= 200))
 })
