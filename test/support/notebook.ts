@@ -8,7 +8,7 @@ import { type Transcript, transcribe } from './transcript.ts'
 
 const PROGRAM = join(import.meta.dirname, '../clients/programs/notebook.py')
 /** A notebook that has not ended by then hangs; it is killed so that the test fails and not the whole run. */
-const PATIENCE = 280_000
+const PATIENCE = 540_000
 
 export interface Connection {
   url: string

@@ -121,7 +121,8 @@ t.test('rexec installed by its chart, for a JupyterHub in another namespace', { 
     const before = await pods(cluster)
     await change()
     await rolledOut()
-    await kubectl('-n=rexec', 'wait', '--for=delete', ...before.names.filter((name) => /proxy/.test(name)))
+    const proxies = before.names.filter((name) => /proxy/.test(name))
+    await kubectl('-n=rexec', 'wait', '--for=delete', '--timeout=120s', ...proxies)
     changing = false
     await writeFile(end, '')
     const results = await calls
@@ -175,6 +176,9 @@ t.test('rexec installed by its chart, for a JupyterHub in another namespace', { 
     async (t) => {
       await helm.run(['uninstall', 'rexec', '--namespace=rexec'])
       await kubectl('-n=rexec', 'wait', '--for=delete', 'pods', PODS, '--timeout=120s')
+      // What others have made for these objects goes after them.
+      const theirs = 'replicasets,controllerrevisions,endpoints,endpointslices'
+      await kubectl('-n=rexec', 'wait', '--for=delete', theirs, '--all', '--timeout=120s')
       t.equal((await namespaces()).length, 1)
       const listed = async (namespaced: boolean, ...args: string[]) => {
         const kinds = await kubectl(
