@@ -43,6 +43,7 @@ t.test('the OpenAPI document is valid and lists every route', async (t) => {
       'GET /api/v1/servers/{name}/events',
       'POST /api/v1/tokens',
       'POST /api/v1/token-reviews',
+      'POST /api/v1/server-reviews',
       ...rexec,
       ...rexec.map((route) => route.replace(' /', ' /rexec/')),
     ].sort(),
@@ -64,7 +65,9 @@ t.test('Swagger UI loads all of its files from below the prefix, through whateve
     const policy = answer.headers.get('content-security-policy')!
     t.match(policy, "default-src 'none'; script-src 'self';")
     t.match(policy, "frame-ancestors 'none'")
-    t.equal(answer.headers.get('cross-origin-opener-policy'), 'noopener-allow-popups')
+    t.match(policy, 'sandbox allow-scripts')
+    t.notMatch(policy, 'allow-same-origin', 'people type tokens into it')
+    t.equal(answer.headers.get('x-frame-options'), 'DENY')
     t.notMatch(policy, /upgrade-insecure|https?:/)
     const html = await answer.text()
     t.notMatch(html, /(src|href)="(https?:)?\/\//, 'nothing from elsewhere')
@@ -77,6 +80,7 @@ t.test('Swagger UI loads all of its files from below the prefix, through whateve
       t.ok(asset.href.startsWith(`${url}/docs/static/`), asset.href)
       const file = await globalThis.fetch(asset)
       t.equal(file.status, 200, asset.pathname)
+      t.equal(file.headers.get('cross-origin-resource-policy'), 'cross-origin')
       await file.arrayBuffer()
     }
   }
