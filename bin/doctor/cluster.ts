@@ -1,10 +1,11 @@
 import { RexecError } from '../../common/errors.ts'
 import { Registry } from '../../common/metrics.ts'
 import { type Api, connect } from '../../proxy/cluster/kubernetes/api.ts'
-import { asRexecError } from '../../proxy/cluster/kubernetes/api-error.ts'
-import { isConfined } from '../../proxy/cluster/kubernetes/confinement.ts'
+import { asRexecError, isNoRight } from '../../proxy/cluster/kubernetes/api-error.ts'
+import { isConfined, isConfinedWithin } from '../../proxy/cluster/kubernetes/confinement.ts'
 import { openConnection } from '../../proxy/cluster/kubernetes/connection.ts'
 import { loadConfig } from '../../proxy/cluster/kubernetes/kubeconfig.ts'
+import { ownLabels, selectorOf } from '../../proxy/cluster/kubernetes/names.ts'
 import { createNamespaces } from '../../proxy/cluster/kubernetes/namespace.ts'
 import { readPullSecrets } from '../../proxy/cluster/kubernetes/pull-secrets.ts'
 import { createMissingRights, excessRights } from '../../proxy/cluster/kubernetes/rights.ts'
@@ -70,6 +71,12 @@ export function clusterChecks(settings: KubernetesSettings, authenticators: read
       'confinement',
       asking(async (api) => {
         const confined = await isConfined(api)
+        if (confined && (await makesAnyJob(api, settings))) {
+          return fail(
+            'in the namespaces of users the account may make Jobs of any shape: no admission policy keeps it from that',
+            'Apply all three policies of the chart, for this account and instance (docs/admin/rbac.md).',
+          )
+        }
         if (confined) return ok('the account cannot write to what is not its own')
         if (confined === undefined) {
           const needed = mode === 'made' && settings.requireConfinement
@@ -130,6 +137,21 @@ async function apiServer({ kubeconfig, requestSeconds }: KubernetesSettings): Pr
   } finally {
     await connection.close()
   }
+}
+
+/** Asked of one namespace, which stands for all; without any, nobody can tell. */
+async function makesAnyJob(
+  api: Api,
+  { instance, namespaces: { mode } }: KubernetesSettings,
+): Promise<boolean> {
+  if (mode === 'given') return false
+  const labelSelector = selectorOf(ownLabels(instance))
+  const list = await api.core.listNamespace({ labelSelector, limit: 1 }).catch((error) => {
+    // Whoever may not look may not write either; the check of rights says so.
+    if (!isNoRight(error)) throw error
+  })
+  const name = list?.items[0]?.metadata?.name
+  return name !== undefined && (await isConfinedWithin(api, name, instance)) === false
 }
 
 /** They are read as at a start, since only that shows that they can be copied. */

@@ -1,8 +1,9 @@
 import t from 'tap'
 import { type Result, runChecks } from '../../../bin/doctor/check.ts'
 import { clusterChecks } from '../../../bin/doctor/cluster.ts'
-import { isConfined } from '../../../proxy/cluster/kubernetes/confinement.ts'
+import { isConfined, isConfinedWithin } from '../../../proxy/cluster/kubernetes/confinement.ts'
 import { givenNamespace } from '../../../proxy/cluster/kubernetes/given-namespace.ts'
+import { OWNER, OWNER_HASH, ownerHash, ownLabels } from '../../../proxy/cluster/kubernetes/names.ts'
 import { apiServerMissing, startApiServer } from '../../cluster/api-server.ts'
 import { proxyRights } from '../../support/chart.ts'
 import { kubernetesSettings } from '../../support/kubernetes.ts'
@@ -47,9 +48,27 @@ t.test('rights and confinement of the account, on a real API server', { skip }, 
     t.match(found('token-review'), [/^ok: /])
   })
 
-  t.test('with all that the chart gives', async (t) => {
-    await server.apply(await proxyRights('policies'))
+  t.test('with all that the chart gives, but for one policy', async (t) => {
+    const policies = await proxyRights('policies')
+    const isOfJobs = ({ metadata }: { metadata?: { name?: string } }) => metadata!.name!.endsWith('-jobs')
+    await server.apply(policies.filter((object) => !isOfJobs(object)))
     while (!(await isConfined(account)));
+    t.match((await look())('confinement'), [/^ok: /], 'there is no namespace of a user yet')
+    await server.apply({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: {
+        name: 'rexec-alice',
+        labels: { ...ownLabels('rexec'), [OWNER_HASH]: ownerHash('alice') },
+        annotations: { [OWNER]: 'alice' },
+      },
+    })
+    t.match((await look())('confinement'), [/^fail: .*Jobs of any shape/])
+    await server.apply(policies.filter(isOfJobs))
+    while (!(await isConfinedWithin(account, 'rexec-alice', 'rexec')));
+  })
+
+  t.test('with all that the chart gives', async (t) => {
     const found = await look()
     for (const check of ['rights', 'dangerous-rights', 'confinement']) t.match(found(check), [/^ok: /], check)
     t.notMatch(await server.kubectl('get', 'namespaces', '-o', 'name'), 'rexec-is-not', 'nothing was made')
