@@ -27,14 +27,13 @@ export function isOwnWindow(request: FastifyRequest, address: Address): boolean 
   return mode === 'navigate' && destination === 'document'
 }
 
-/** Whether a page of this host has sent a request, as far as the browser tells. */
+/** Whether a page of this host has sent a form, as far as the browser tells. */
 export function isSameOrigin(request: FastifyRequest, address: Address): boolean {
   const { origin, 'sec-fetch-site': site } = request.headers
-  if (site !== undefined && site !== 'same-origin') return false
-  if (origin === undefined) return request.method === 'GET' || request.method === 'HEAD'
-  // Hosts alone: behind a proxy that ends TLS the scheme may be lost; Sec-Fetch-Site knows it. A hub may have several.
+  if (site !== undefined) return site === 'same-origin'
+  // Hosts alone: behind a proxy that ends TLS the scheme may be lost. A hub may have several.
   const hosts = [request.host, new URL(externalUrl(request, address)).host]
-  return hosts.includes(URL.parse(origin)?.host ?? '')
+  return hosts.includes(URL.parse(origin ?? '')?.host ?? '')
 }
 
 export function isHttps(request: FastifyRequest, address: Address): boolean {
