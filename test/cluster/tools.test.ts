@@ -54,9 +54,12 @@ t.test('what was not used for a week goes when another is built', async (t) => {
   const longAgo = new Date(Date.now() - 8 * 24 * 3600 * 1000)
   for (const folder of folders) await utimes(folder, longAgo, longAgo)
   const [unused, used] = folders
+  const unfinished = `${unused}.unfinished-4711`
+  await mkdir(unfinished)
+  await utimes(unfinished, longAgo, longAgo)
   await builtTools(fakeRecipe(t, '1.1'), undefined, cache)
   await builtTools(fakeRecipe(t, '1.2'), undefined, cache)
-  await t.rejects(stat(unused!), { code: 'ENOENT' })
+  for (const folder of [unused!, unfinished]) await t.rejects(stat(folder), { code: 'ENOENT' })
   t.equal(await readFile(join(used!, 'tool'), 'utf8'), '1.1')
 })
 

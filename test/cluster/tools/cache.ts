@@ -36,8 +36,9 @@ export async function builtTools(
   const release = await lock(`${folder}.lock`, name, say)
   try {
     if (await use(folder)) return folder
-    const unfinished = `${folder}.unfinished`
-    await rm(unfinished, { recursive: true, force: true })
+    for await (const left of glob(`${folder}.unfinished*`)) await rm(left, { recursive: true, force: true })
+    // Of its own name: a compiler whose parent was killed may still write into its own.
+    const unfinished = `${folder}.unfinished-${process.pid}`
     await mkdir(unfinished, { recursive: true })
     say(`building ${name} into ${folder} (minutes; the next time it is there)`)
     const start = Date.now()
@@ -61,8 +62,9 @@ function use(folder: string): Promise<boolean> {
 }
 
 async function prune(path: string): Promise<void> {
-  for await (const folder of glob(`${path}-????????????????`)) {
-    const { mtimeMs } = await stat(folder)
+  for await (const folder of glob(`${path}-????????????????{,.unfinished*}`)) {
+    // Another process may remove it first.
+    const { mtimeMs } = await stat(folder).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
     if (Date.now() - mtimeMs <= KEPT) continue
     for (const path of [folder, `${folder}.lock`]) await rm(path, { recursive: true, force: true })
   }
