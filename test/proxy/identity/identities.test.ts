@@ -10,7 +10,7 @@ const ALICE = { users: [{ name: 'alice', token: 'alices-token' }] }
 async function asking(t: Test, reply: Parameters<typeof startFakeIdentityApi>[0], settings: object = {}) {
   const api = await startFakeIdentityApi(reply)
   t.teardown(() => api.close())
-  const identityApi = { url: api.url, method: 'get', timeoutMilliseconds: 2000 }
+  const identityApi = { url: api.url, method: 'get', timeoutMilliseconds: 30_000 }
   return { api, ...identities({ authenticators: ['identity-api'], identityApi, ...settings }) }
 }
 

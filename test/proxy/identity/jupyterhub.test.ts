@@ -12,7 +12,7 @@ async function asking(t: Test, reply: Reply, settings: object = {}, others: obje
   const api = await startFakeIdentityApi(reply)
   t.teardown(() => api.close())
   const apiUrl = new URL('hub/api', api.url).href
-  const jupyterhub = { apiUrl, timeoutMilliseconds: 1000, ...settings }
+  const jupyterhub = { apiUrl, timeoutMilliseconds: 30_000, ...settings }
   return { api, ...identities({ authenticators: ['jupyterhub'], jupyterhub, ...others }) }
 }
 
