@@ -94,11 +94,9 @@ async function outcomeOf(check: () => Promise<void>, seconds: number): Promise<O
     const outcome = await Promise.race([check(), late])
     return outcome ? { outcome, error: new Error(`no answer in ${seconds} s`) } : { outcome: 'ok' }
   } catch (error) {
-    const { cause } = error as Error
-    return {
-      outcome: error instanceof RexecError ? error.code : 'internal',
-      error: cause instanceof Error ? cause : (error as Error),
-    }
+    if (!(error instanceof RexecError)) return { outcome: 'internal', error: error as Error }
+    // Without a cause there is nothing more to say than the code, as while a proxy starts.
+    return { outcome: error.code, ...(error.cause instanceof Error && { error: error.cause }) }
   } finally {
     timer.abort()
   }
