@@ -88,7 +88,7 @@ t.test('a wrong method is 405 with the ones that work, before anybody is authent
     ['GET', '/spawn', 'POST, DELETE'],
     ['POST', '/rexec/terminate', 'DELETE'],
     ['OPTIONS', '/api/v1/tokens', 'POST'],
-    ['POST', '/', 'GET, HEAD'],
+    ['PUT', '/', 'GET, HEAD, POST'],
     ['POST', '/docs', 'GET, HEAD'],
     ['POST', '/openapi.json', 'GET, HEAD'],
   ]
