@@ -1,11 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import type { ServerStatus } from '../../../proxy/pipeline.ts'
+import { namespaceName } from '../../../proxy/security-model/namespace-name.ts'
 import { client, findClient } from '../../support/clients.ts'
 import { smallProfile, startKubernetesService } from '../../support/kubernetes-service.ts'
 import { openNotebook } from '../../support/notebook.ts'
 import { followServer } from '../../support/server-events.ts'
-import { nodeClusterMissing, startNodeCluster } from './node.ts'
+import { type NodeCluster, nodeClusterMissing, startNodeCluster } from './node.ts'
 
 const { python, skip } = await findClient(client)
 const missing = await nodeClusterMissing()
@@ -76,6 +77,7 @@ t.test('every reason reaches the user', { skip: skip || missing || false }, asyn
       profile('absent', { pythons: { [version]: 'localhost/absent:1' } }),
       profile('marked', { pod: { labels: { 'example.org/refuse': 'yes' } } }),
       profile('claim', { pod: { volumes: [{ claim: 'data', mountPath: '/data' }] } }),
+      profile('mount', { pod: { volumes: [{ claim: 'broken', mountPath: '/data' }] } }),
       profile('disk', { pod: { ephemeralStorage: '100Mi' } }),
     ],
     kubernetes: {
@@ -139,10 +141,21 @@ t.test('every reason reaches the user', { skip: skip || missing || false }, asyn
         /2Ti of memory/,
       ],
       ['image', { profile: 'absent' }, PATIENCE, 'image_unavailable', /localhost\/absent:1/],
+      [
+        'mount',
+        { profile: 'mount' },
+        PATIENCE,
+        'server_failed',
+        /volume "broken" cannot be mounted: .* not a directory/,
+      ],
       ['claim', { profile: 'claim' }, PATIENCE, 'server_failed', /volume claim "data" .* does not exist/],
     ]
     const started: [Started, ...(typeof cases)[number]][] = []
-    for (const one of cases) started.push([await start(t, one[0], one[1]), ...one])
+    for (const one of cases) {
+      // Her first server has made the namespace.
+      if (one[0] === 'mount') await makeBrokenClaim(cluster, namespaceName('alice', 'rexec-'))
+      started.push([await start(t, one[0], one[1]), ...one])
+    }
     for (const [server, name, , patience, code, message] of started) {
       const { events, since } = server
       if (patience > 0) {
@@ -183,7 +196,7 @@ t.test('every reason reaches the user', { skip: skip || missing || false }, asyn
       code: 'evicted',
       message: /volume "tmp" held more than its limit of 100Mi/,
     }
-    await assertTold(t, 'disk', disk, evicted.at, state, /told to stop/)
+    await assertTold(t, 'disk', disk, evicted.at, state)
 
     const message = new RegExp(`life time of ${LIFETIME} seconds is over`)
     await assertTold(t, 'life', life, (await life.outcome()).at, { phase: 'stopped', message })
@@ -229,6 +242,35 @@ async function workerOf(pod: string): Promise<number> {
     if (isWorker && isFirst && (await read('cgroup')).includes(pod)) return Number(pid)
   }
   throw new Error('no worker of the pod runs on this machine')
+}
+
+/** A claim with a volume that no node has. */
+async function makeBrokenClaim({ apply, kubectl }: NodeCluster, namespace: string): Promise<void> {
+  const spec = { storageClassName: '', accessModes: ['ReadWriteOnce'] }
+  const hostPath = { path: '/rexec-nosuch', type: 'Directory' }
+  const metadata = { name: 'broken' }
+  await apply([
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata,
+      spec: { ...spec, hostPath, capacity: { storage: '1Mi' } },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { ...metadata, namespace },
+      spec: { ...spec, volumeName: 'broken', resources: { requests: { storage: '1Mi' } } },
+    },
+  ])
+  await kubectl(
+    'wait',
+    '--for=jsonpath={.status.phase}=Bound',
+    'pvc/broken',
+    '-n',
+    namespace,
+    '--timeout=60s',
+  )
 }
 
 /** A policy of the cluster's own, as an admin might have one. */
