@@ -162,6 +162,13 @@ class Lifeline(Link):
             self.send((TERMINATING,))
         return ready
 
+    def send(self, *messages):
+        try:
+            super().send(*messages)
+        except ConnectionError:
+            while True:  # it has gone, and may have left the order to end with its exit code
+                self.receive()
+
     def receive(self):
         kind, body = super().receive()
         if kind == END:

@@ -75,3 +75,22 @@ print(count > 5000, refused)
 `
   t.equal(await python(lines), 'True 0\n')
 })
+
+t.test(
+  'an agent that ended before the worker had said all: its exit code counts, if it gave one',
+  async (t) => {
+    const lines = `
+import socket
+for orders in ([], [(worker.END, b"0")], [(worker.KILL, b"1"), (worker.END, b"1")]):
+    here, there = socket.socketpair()
+    lifeline = worker.Lifeline(here)
+    worker.Link(there).send(*orders)
+    there.close()
+    try:
+        lifeline.send_json(worker.EXITED, {"pid": 1, "code": 0})
+    except (SystemExit, EOFError) as end:
+        print(repr(end))
+`
+    t.equal(await python(lines), "EOFError('the agent has gone')\nSystemExit(0)\nSystemExit(1)\n")
+  },
+)
