@@ -104,7 +104,7 @@ export async function buildApp(parts: Parts): Promise<App> {
   addJsonBodies(app, limits.bodyDepth)
   refuseUnknownQueries(app)
   const refuseOtherMethods = collectMethods(app)
-  await addDocs(app, prefix)
+  await addDocs(app, settings)
   await app.register(
     async (app) => {
       addRoot(app, await addPage(app, service))

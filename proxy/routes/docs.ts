@@ -2,31 +2,36 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { version } from '../../common/version.ts'
 import type { App } from '../app.ts'
-import { PUBLIC_FILE, SANDBOX } from '../plugins/headers.ts'
+import { externalUrl } from '../external-url.ts'
+import { connectSource, PUBLIC_FILE, SANDBOX } from '../plugins/headers.ts'
+import type { ProxySettings } from '../settings.ts'
 
 const DESCRIPTION = `Runs Python functions of JupyterHub users in servers of their own.
 Show your token in the header \`Authorization: Bearer TOKEN\`.`
 
 /** Scripts and styles come from here alone; Swagger UI sets styles on elements. */
-const POLICY = {
-  'default-src': "'none'",
-  'script-src': "'self'",
-  'style-src': "'self' 'unsafe-inline'",
-  'img-src': "'self' data:",
-  'font-src': "'self'",
-  'connect-src': "'self'",
-  'base-uri': "'none'",
-  'form-action': "'none'",
-  'frame-ancestors': "'none'",
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
   // People type their tokens into it.
-  sandbox: SANDBOX,
-}
+  `sandbox ${SANDBOX}`,
+].join('; ')
 
 /**
  * GET /docs (Swagger UI) and /openapi.json, made from the schemas of the routes. Must be added before the routes.
  * The one server is the prefix: right for whatever host and scheme the browser uses.
  */
-export async function addDocs(app: App, prefix: string): Promise<void> {
+export async function addDocs(
+  app: App,
+  settings: Pick<ProxySettings, 'prefix' | 'publicUrl'>,
+): Promise<void> {
+  const { prefix } = settings
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -50,12 +55,15 @@ export async function addDocs(app: App, prefix: string): Promise<void> {
     convertConstToEnum: false,
   })
   await app.register(async (app) => {
-    app.addHook('onRequest', async (_request, reply) => {
-      reply.headers({ ...PUBLIC_FILE, 'x-frame-options': 'DENY' })
+    app.addHook('onRequest', async (request, reply) => {
+      reply.headers({
+        ...PUBLIC_FILE,
+        'content-security-policy': `${POLICY}; connect-src ${connectSource(externalUrl(request, settings))}`,
+        'x-frame-options': 'DENY',
+      })
     })
     await app.register(swaggerUi, {
       routePrefix: `${prefix}/docs`,
-      staticCSP: POLICY,
       uiConfig: { tryItOutEnabled: true, persistAuthorization: false },
     })
   })

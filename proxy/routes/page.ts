@@ -7,7 +7,7 @@ import { RexecError } from '../../common/errors.ts'
 import type { App } from '../app.ts'
 import { externalUrl } from '../external-url.ts'
 import { messagePage } from '../page/message.ts'
-import { PUBLIC_FILE, pageHeaders, SANDBOX } from '../plugins/headers.ts'
+import { connectSource, PUBLIC_FILE, pageHeaders, SANDBOX } from '../plugins/headers.ts'
 import type { Service } from '../service.ts'
 import { isOwnWindow, isSameOrigin } from '../session/browser.ts'
 import { hubCookieOf, type Session } from '../session/session.ts'
@@ -62,9 +62,10 @@ export async function addPage(app: App, service: Service): Promise<ShowPage> {
     // Without a referrer policy of its own the form would not say where it comes from; a login may follow it elsewhere.
     if (!isPost)
       return reply.headers({ ...pageHeaders('form-action *'), 'referrer-policy': 'same-origin' }).send(form)
+    const { origin = '' } = request.headers
     const [shown, logout] = [await sessions.forPage(session), await sessions.forLogout(session)]
     return reply
-      .headers(pageHeaders(`form-action 'self'; sandbox ${SANDBOX}`))
+      .headers(pageHeaders(`connect-src ${connectSource(origin)}; form-action 'self'; sandbox ${SANDBOX}`))
       .send(html.replace('{{session}}', shown).replace('{{logout}}', logout))
   }
 
