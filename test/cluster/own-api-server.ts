@@ -2,6 +2,7 @@ import { glob, mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../support/free-port.ts'
 import { Admin } from './admin.ts'
 import type { ApiServer, Subject } from './api-server.ts'
 import { Child } from './child.ts'
@@ -13,10 +14,6 @@ import { Authority, type Certificate } from './node/pki.ts'
 /** How often to ask whether something is ready, in milliseconds. */
 const LOOK_AGAIN = 50
 
-/**
- * Below what the kernel gives to those who ask for any port, so that nobody else gets it while the API server is away.
- */
-const PORTS = { from: 20_000, to: 32_000 }
 const PORTS_TO_TRY = 10
 
 /** Sockets in the folder need no port, and only their owner can connect. */
@@ -33,7 +30,7 @@ export class OwnApiServer implements ApiServer {
   readonly given = false
   readonly folder: string
   readonly #bin: string
-  readonly #choosePort: () => number
+  readonly #choosePort: () => number | Promise<number>
   readonly #children = new Map<string, Child>()
   #authority!: Authority
   #apiArguments: string[] = []
@@ -43,7 +40,10 @@ export class OwnApiServer implements ApiServer {
   #kubeconfigs = 0
 
   /** Resolves when it is ready. @param bin folder of the programs @param choosePort asked again if that is taken */
-  static async start(bin: string, choosePort = anyPort): Promise<OwnApiServer> {
+  static async start(
+    bin: string,
+    choosePort: () => number | Promise<number> = freePort,
+  ): Promise<OwnApiServer> {
     await sweep()
     const folder = await realpath(await mkdtemp(join(tmpdir(), `rexec-api-${process.pid}-`)))
     const server = new OwnApiServer(folder, bin, choosePort)
@@ -56,7 +56,7 @@ export class OwnApiServer implements ApiServer {
     }
   }
 
-  private constructor(folder: string, bin: string, choosePort: () => number) {
+  private constructor(folder: string, bin: string, choosePort: () => number | Promise<number>) {
     this.folder = folder
     this.#bin = bin
     this.#choosePort = choosePort
@@ -116,7 +116,7 @@ export class OwnApiServer implements ApiServer {
       [this.#authority.certificate, admin.certificate, admin.key].map((file) => readFile(file, 'utf8')),
     )
     for (let attempt = 1; ; attempt++) {
-      this.#port = this.#choosePort()
+      this.#port = await this.#choosePort()
       this.#admin = new Admin({ url: this.url, ca: ca!, cert, key })
       try {
         return await this.startApi()
@@ -214,8 +214,4 @@ function isAlive(pid: number): boolean {
     // One that belongs to somebody else is alive too.
     return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
-}
-
-function anyPort(): number {
-  return PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
 }
