@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { startTime } from '../../proxy/cluster/local/processes.ts'
+import { transcribe } from '../support/transcript.ts'
 
 /** Whether each part of the bench works, with tiny counts: how fast anything is, no test asks. */
 const bench = join(import.meta.dirname, '..', '..', 'bench')
@@ -59,7 +61,7 @@ t.test('a bench that is ended ends what it has started', { skip: skip || noProc 
   const child = spawn(process.execPath, [join(bench, 'run.ts'), '--only', 'broker', '--results', t.testdir()])
   const below = () =>
     readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number)
-  await once(child.stderr, 'data') // "broker, 64 B": all peers run
+  await transcribe(child.stderr).until(/^broker, 64 B/m) // then all peers run
   const started = below()
   t.ok(started.length >= 2)
   child.kill()
@@ -67,9 +69,9 @@ t.test('a bench that is ended ends what it has started', { skip: skip || noProc 
   await Promise.all(started.map(waitUntilGone))
 })
 
-/** Another process' child: its end can only be looked for. */
+/** Another process' child: its end can only be looked for. It may stay a zombie. */
 async function waitUntilGone(pid: number): Promise<void> {
-  while (existsSync(`/proc/${pid}`)) await pause(20)
+  while ((await startTime(pid)) !== undefined) await pause(20)
 }
 
 t.test('a wrong option is answered with a sentence', async (t) => {
