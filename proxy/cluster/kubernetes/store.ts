@@ -1,7 +1,7 @@
 import type { CoreV1Event, V1Job, V1Namespace, V1ObjectMeta, V1Pod } from '@kubernetes/client-node'
 import type { Logger } from '../../../common/logger.ts'
 import { Gauge, type Registry } from '../../../common/metrics.ts'
-import type { Namespace, ServerStatus } from '../../pipeline.ts'
+import type { Namespace, Phase, ServerStatus } from '../../pipeline.ts'
 import type { Api } from './api.ts'
 import type { Page, Watched } from './informer.ts'
 import { OWNER, objectName, ownLabels, selectorOf } from './names.ts'
@@ -26,6 +26,9 @@ const POD_WARNINGS = [
     (reason) => `reason!=${reason}`,
   ),
 ].join(',')
+/** What users read of a server that was on its way when the API server was last heard of. */
+const UNHEARD = 'The cluster does not answer now, so this may be old.'
+const CHANGING = new Set<Phase>(['pending', 'starting', 'installing', 'stopping'])
 /** Of a wait for time alone to change something, in milliseconds. */
 const SHORTEST_WAIT = 10
 const LONGEST_WAIT = 3_600_000
@@ -191,7 +194,9 @@ export function createServerStore(
   function judged(job: V1Job): Judgement {
     const time = timeIn(job.metadata!.namespace!)
     const said = { events: eventsOf(job), podEvents: podEvents.in(job.metadata!.namespace!) }
-    return judge({ job, pods: podsOf(job), ...said, now: time }, settings)
+    const judgement = judge({ job, pods: podsOf(job), ...said, now: time }, settings)
+    if (time >= now() || !CHANGING.has(judgement.phase)) return judgement
+    return { ...judgement, message: `${judgement.message} ${UNHEARD}` }
   }
 
   /** The user whose server this is: the owner of its namespace, if the Job says the same. */
