@@ -6,7 +6,7 @@ import { createRandom, type Random } from '../../support/random.ts'
 
 const PREFIX = 'rexec-'
 const LONGEST = `${'a'.repeat(20)}-`
-const GENERATED = 100_000
+const GENERATED = 1_000_000
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 const RESERVED = ['default', 'kube-system', 'kube-public', 'kube-node-lease', 'rexec', 'rexec-proxy']
 
@@ -70,23 +70,19 @@ t.test('hostile names: a valid label, nobody else is in it, and none of Kubernet
   }
 })
 
-t.test('a hundred thousand generated names keep apart', async (t) => {
+t.test('a million generated names keep apart', async (t) => {
   const random = createRandom(63)
-  const users = new Set<string>()
-  const names = new Set<string>()
   const hashes = new Set<string>()
   let invalid = 0
   for (let count = 0; count < GENERATED; count++) {
-    const user = `${generated(random)}${count.toString(36)}`
+    // No two users are the same: their last five characters differ.
+    const user = `${generated(random)}${count.toString(36).padStart(5, '0')}`
     const name = namespaceName(user, PREFIX)
     if (name.length > 63 || !LABEL.test(name) || isReserved(name, 'rexec')) invalid++
-    users.add(user)
-    names.add(name)
     hashes.add(name.slice(-20))
   }
   t.equal(invalid, 0)
-  t.equal(names.size, users.size)
-  t.equal(hashes.size, users.size, 'by the hash alone, whatever the slug')
+  t.equal(hashes.size, GENERATED, 'by the hash alone, whatever the slug')
 })
 
 t.test('the hash is there whatever the name is, and has 100 bits of SHA-256', async (t) => {
