@@ -10,8 +10,12 @@ const TIDY_PAUSE = 5
 const RETRY_PAUSE = 500
 /** A process whose call has ended regularly ends by itself when it is let go; after this pause (ms) it is killed. */
 const KILL_PAUSE = 1000
-/** After so many processes in a row that were not even ready, with no call that could be the reason, none will be. */
+/**
+ * After so many processes in a row that were not even ready, over so many milliseconds, with no call that could be the
+ * reason, none will be. Calls make the attempts come faster, and what an ended call has started takes time to end.
+ */
 const HOPELESS = 20
+const HOPELESS_TIME = 10_000
 
 /** A process for one call. */
 export interface PooledChild extends Runner {
@@ -46,6 +50,8 @@ export class Pool {
   #starting = 0
   /** Processes in a row that ended before they were ready. */
   #stillbornCount = 0
+  /** When the first of them ended (performance.now). */
+  #stillbornSince = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: PoolOptions) {
@@ -149,8 +155,13 @@ export class Pool {
     this.#starting = Math.max(0, this.#starting - 1)
     if (this.#idle.length === 0) for (const call of [...this.#waiting]) call.fail(...stillbornFailure(exit))
     if (this.#running.size > 0 || this.#idle.length > 0) this.#stillbornCount = 0
-    else if (++this.#stillbornCount === HOPELESS) this.#options.onHopeless(exit)
+    else if (this.#isHopeless()) this.#options.onHopeless(exit)
     this.#fillAfter(RETRY_PAUSE)
+  }
+
+  #isHopeless(): boolean {
+    if (++this.#stillbornCount === 1) this.#stillbornSince = performance.now()
+    return this.#stillbornCount >= HOPELESS && performance.now() - this.#stillbornSince >= HOPELESS_TIME
   }
 
   close(): void {

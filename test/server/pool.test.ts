@@ -149,6 +149,8 @@ t.test(
 t.test('when no process becomes ready, again and again, and no call runs, that is told', async (t) => {
   const { log, pool, child, call } = setUp()
   t.teardown(() => pool.close())
+  let time = performance.now()
+  t.intercept(performance, 'now', { value: () => time })
   const hopeless = () => log.filter((line) => line.startsWith('hopeless'))
   const stillborn = () => pool.exited({ pid: 0, code: 0, reason: 'no more processes' })
   pool.fill()
@@ -158,8 +160,13 @@ t.test('when no process becomes ready, again and again, and no call runs, that i
   const running = call('a')
   pool.submit(running)
   for (let i = 0; i < 50; i++) stillborn()
+  time += 60_000
+  stillborn()
   t.strictSame(hopeless(), [], 'a call may use all processes for as long as it likes')
   pool.end(running)
-  for (let i = 0; i < 20; i++) stillborn()
+  for (let i = 0; i < 50; i++) stillborn()
+  t.strictSame(hopeless(), [], 'nor are many attempts in no time: what it has started may still be ending')
+  time += 10_000
+  stillborn()
   t.strictSame(hopeless(), ['hopeless: no more processes'])
 })
