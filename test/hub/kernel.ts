@@ -46,6 +46,9 @@ export async function startKernel(t: Test, { url, token }: NotebookServer): Prom
     listeners.get(message.parent_header.msg_id ?? '')?.(message)
   })
   await once(channels, 'open')
+  /** Rejects what waits for a cell. */
+  let leave: (error: Error) => void = () => undefined
+  channels.addEventListener('close', () => leave(new Error('the notebook server has left')))
   t.teardown(async () => {
     const closed = once(channels, 'close')
     channels.close()
@@ -58,7 +61,7 @@ export async function startKernel(t: Test, { url, token }: NotebookServer): Prom
       const shown: Shown = { stdout: '', stderr: '', result: '' }
       const messageId = randomUUID()
       const done = new Promise<void>((resolve, reject) => {
-        channels.addEventListener('close', () => reject(new Error('the notebook server has left')))
+        leave = reject
         listeners.set(messageId, ({ header, content }) => {
           if (header.msg_type === 'stream') {
             shown[content.name as 'stdout' | 'stderr'] += content.text
