@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openHelm } from '../../helm/helm.ts'
 import { startKernel } from '../../hub/kernel.ts'
@@ -99,14 +100,18 @@ t.test('rexec installed by its chart, for a JupyterHub in another namespace', { 
     t.equal(await notebook.run('remote_func(lambda: 42)()'), 42)
   })
 
-  /** Changes the release while calls and requests go on, of which none may fail. */
+  /**
+   * Changes the release while calls and requests go on, of which none may fail. There are pauses between them, since
+   * without these they would have the processors that the change needs.
+   */
   const underUse = async (name: string, change: () => Promise<unknown>) => {
     const end = join(t.testdirName, name)
     const calls = outside.run<number[]>(`
-      import os
+      import os, time
       results = []
       while not os.path.exists(${JSON.stringify(end)}):
           results.append(double(len(results)))
+          time.sleep(0.05)
       results`)
     let changing = true
     let answered = 0
@@ -116,6 +121,7 @@ t.test('rexec installed by its chart, for a JupyterHub in another namespace', { 
         const answer = await ask('/api/v1/servers')
         const text = await answer.text()
         if (!answer.ok) refusals.push(`${answer.status} ${text}`)
+        await sleep(20)
       }
     })()
     const before = await pods(cluster)
