@@ -24,7 +24,7 @@ export async function addressesOf(
 ): Promise<{ family: 4 | 6; addresses: string[] }> {
   const found = await lookup(name, { all: true, order: 'ipv4first', family })
   const [first] = found
-  if (first === undefined) throw new Error(`no address of ${name}`)
+  if (first === undefined) throw Object.assign(new Error(`no address of ${name}`), { code: 'ENOTFOUND' })
   return {
     family: first.family as 4 | 6,
     addresses: found.filter((one) => one.family === first.family).map(({ address }) => address),

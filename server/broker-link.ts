@@ -12,6 +12,8 @@ const LONGEST_PAUSE = 2000
 
 export interface BrokerLinkOptions extends SessionOptions {
   logger: Logger
+  /** A session is over, and the next one has not begun: the link may be closed. */
+  onOver(): void
   /** An attempt has failed. */
   onUnreached(reason: string): void
   /** The broker does not want this server, now or later. */
@@ -31,7 +33,7 @@ export class BrokerLink {
   }
 
   async #run(): Promise<void> {
-    const { address, logger, onRefused, onUnreached } = this.#options
+    const { address, logger, onOver, onRefused, onUnreached } = this.#options
     const { signal } = this.#ended
     let told = ''
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
@@ -42,6 +44,7 @@ export class BrokerLink {
       if (refused !== undefined) return onRefused(refused)
       if (welcomed) wait = FIRST_PAUSE
       else onUnreached(reason)
+      onOver()
       await pause(wait * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {})
       if (signal.aborted) return
       this.#session = new BrokerSession(this.#options)

@@ -4,13 +4,15 @@ import { addressesOf, formatAddress, type Lookup, parseAddress } from '../common
 import type { ServerState } from '../common/protocol.ts'
 import { BrokerLink, type BrokerLinkOptions } from './broker-link.ts'
 
-/** Milliseconds until a name that has never been found is looked up again. */
-const RETRY = 1000
+/** Milliseconds until a name is looked up again of which a broker is missing: at first, and twice as long each time. */
+const FIRST_WAIT = 1000
+/** A name with more addresses than an installation has brokers is not theirs; each costs a socket, and sees the credential. */
+export const MAX_BROKERS = 64
 
-export interface BrokersOptions extends Omit<BrokerLinkOptions, 'address' | 'onUnreached'> {
+export interface BrokersOptions extends Omit<BrokerLinkOptions, 'address' | 'onUnreached' | 'onOver'> {
   /** tcp://host:port */
   addresses: readonly string[]
-  /** Seconds between two look-ups of a name. */
+  /** Seconds between two look-ups of a name, while there is a connection to all that it names. */
   discoverySeconds: number
   lookup?: Lookup
   /** There is no connection to this broker; or no broker was found by this name. */
@@ -29,8 +31,8 @@ interface Name {
 
 /**
  * The links to all brokers. An IP address is a broker; a name is as many as it has addresses, and is looked up again and
- * again, since brokers come and go (S8). A look-up that fails or finds nothing changes nothing, and a connection that
- * works is never given up because DNS lacks it.
+ * again, since brokers come and go (S8). A connection that works is never given up because DNS lacks it. An address
+ * without one is: it may be somebody else's by now, who is not to see the credential. A look-up that fails changes nothing.
  */
 export class Brokers {
   readonly #options: BrokersOptions
@@ -42,6 +44,8 @@ export class Brokers {
   readonly #found: Promise<unknown>
   /** No more links are made. */
   #complete = false
+  /** It has been said that there are too many addresses. */
+  #isFull = false
 
   constructor(options: BrokersOptions) {
     this.#options = options
@@ -82,20 +86,34 @@ export class Brokers {
 
   async #leave(how: (link: BrokerLink) => Promise<void>): Promise<void> {
     this.#leaving.abort()
+    const left = new Map([...this.#links.values()].map((link) => [link, how(link)]))
     await this.#found // brokers have to be told of a failure that comes before they are known
     this.#complete = true
-    await Promise.all([...this.#links.values()].map(how))
+    await Promise.all([...this.#links.values()].map((link) => left.get(link) ?? how(link)))
   }
 
   async #watch(name: Name): Promise<void> {
     const { signal } = this.#leaving
+    const longest = this.#options.discoverySeconds * 1000
+    const rest = (milliseconds: number) =>
+      pause(milliseconds * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {})
     await this.#found
-    while (!signal.aborted) {
-      const wait = this.#options.discoverySeconds * 1000 * (0.75 + Math.random() / 2)
-      const next = name.brokers.length === 0 ? Math.min(wait, RETRY) : wait
-      await pause(next, undefined, { signal }).catch(() => {})
+    for (let wait = FIRST_WAIT; !signal.aborted; ) {
+      if (this.#hasAll(name)) {
+        wait = FIRST_WAIT
+        const due = performance.now() + longest * (0.75 + Math.random() / 2)
+        while (!signal.aborted && this.#hasAll(name) && performance.now() < due)
+          await rest(Math.min(FIRST_WAIT, longest))
+      } else {
+        await rest(Math.min(wait, longest))
+        wait *= 2
+      }
       if (!signal.aborted) await this.#look(name)
     }
+  }
+
+  #hasAll({ brokers }: Name): boolean {
+    return brokers.length > 0 && brokers.every((address) => this.#links.get(address)?.isConnected)
   }
 
   async #look(name: Name): Promise<void> {
@@ -108,10 +126,14 @@ export class Brokers {
       name.brokers = found.addresses.map((address) => formatAddress(address, port))
       this.#update()
     } catch (error) {
-      const { message: reason } = error as Error
+      const { message: reason, code } = error as NodeJS.ErrnoException
       if (reason !== name.told) logger.warn({ name: host, reason }, 'the brokers cannot be looked up')
       name.told = reason
       name.family = 0
+      if (code === 'ENOTFOUND') {
+        name.brokers = []
+        this.#update()
+      }
       if (name.brokers.length === 0)
         onUnreached(formatAddress(host, port), `its name is not known: ${reason}`)
     }
@@ -121,12 +143,19 @@ export class Brokers {
   #update(): void {
     if (this.#complete) return
     const listed = new Set([...this.#fixed, ...this.#names.flatMap(({ brokers }) => brokers)])
-    for (const address of listed) if (!this.#links.has(address)) this.#links.set(address, this.#link(address))
     for (const [address, link] of this.#links) {
       if (listed.has(address) || link.isConnected) continue
       link.close()
       this.#links.delete(address)
     }
+    for (const address of listed) {
+      if (this.#links.size >= MAX_BROKERS) break
+      if (!this.#links.has(address)) this.#links.set(address, this.#link(address))
+    }
+    const isFull = listed.size > MAX_BROKERS
+    if (isFull && !this.#isFull)
+      this.#options.logger.warn({ addresses: listed.size, max: MAX_BROKERS }, 'too many addresses of brokers')
+    this.#isFull = isFull
   }
 
   #link(address: string): BrokerLink {
@@ -135,6 +164,7 @@ export class Brokers {
     return new BrokerLink({
       ...this.#options,
       address,
+      onOver: () => this.#update(),
       onUnreached: (reason) => onUnreached(address, reason),
     })
   }

@@ -1,9 +1,10 @@
 import { networkInterfaces } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Lookup } from '../../common/address.ts'
 import type { ServerState } from '../../common/protocol.ts'
 import { createSigner, createVerifier, generateSigningKey } from '../../common/tokens.ts'
-import { Brokers } from '../../server/brokers.ts'
+import { Brokers, MAX_BROKERS } from '../../server/brokers.ts'
 import type { Call } from '../../server/call.ts'
 import { startBroker, type TestBroker } from '../support/broker.ts'
 import { freePorts } from '../support/free-port.ts'
@@ -47,7 +48,7 @@ class Names {
 }
 
 /** A server's links, whose calls end with a sentence, and what they have told. */
-function open(t: Test, addresses: string[], lookup?: Lookup) {
+function open(t: Test, addresses: string[], lookup?: Lookup, discoverySeconds = 0.02) {
   const unreached: string[] = []
   const log = keptLog()
   const server = { state: { state: 'ready', message: '' } as ServerState, holds: false }
@@ -55,7 +56,7 @@ function open(t: Test, addresses: string[], lookup?: Lookup) {
   const held: Call[] = []
   const brokers = new Brokers({
     addresses,
-    discoverySeconds: 0.02,
+    discoverySeconds,
     ...(lookup && { lookup }),
     logger: log.logger,
     credential: () => credential,
@@ -110,28 +111,65 @@ t.test('a server that runs connects to brokers that are added, and leaves those 
   t.match(await call(again), { message: new RegExp(REACHED) }, 'one that comes back is found again')
 })
 
-t.test('a look-up that fails or finds nothing changes nothing, with a call under way (S8)', async (t) => {
-  const [port] = (await freePorts(1, '0.0.0.0')) as [number]
-  const first = await brokerAt(t, '127.0.0.2', port)
-  const second = await brokerAt(t, '127.0.0.3', port)
+t.test(
+  'a look-up that fails changes nothing, one that finds nothing ends no call under way (S8)',
+  async (t) => {
+    const [port] = (await freePorts(1, '0.0.0.0')) as [number]
+    const first = await brokerAt(t, '127.0.0.2', port)
+    const second = await brokerAt(t, '127.0.0.3', port)
+    const names = new Names()
+    names.answer = ['127.0.0.2', '127.0.0.3']
+    const { brokers, server, held, log } = open(t, [`tcp://brokers.test:${port}`], names.lookup)
+    t.match(await call(first), { message: new RegExp(REACHED) })
+    t.match(await call(second), { message: new RegExp(REACHED) })
+    await second.broker.close()
+    server.holds = true
+    const running = call(first)
+    while (held.length === 0) await names.asked()
+    names.answer = new Error('queryA EAI_AGAIN brokers.test')
+    await names.asked()
+    await names.asked()
+    t.match(log.text(), /EAI_AGAIN/)
+    t.equal(brokers.addresses.length, 2, 'a broker that is away is not forgotten either')
+    names.answer = []
+    while (brokers.addresses.length === 2) await names.asked()
+    await names.asked()
+    t.strictSame(brokers.addresses, [`tcp://127.0.0.2:${port}`])
+    held[0]!.fail('server_failed', REACHED)
+    t.match(await running, { message: new RegExp(REACHED) })
+  },
+)
+
+t.test(
+  'a broker that comes in place of a lost one is looked for at once, and the credential shown to no other',
+  async (t) => {
+    const [port] = (await freePorts(1, '0.0.0.0')) as [number]
+    const old = await brokerAt(t, '127.0.0.2', port)
+    const names = new Names()
+    names.answer = ['127.0.0.2']
+    const { brokers } = open(t, [`tcp://brokers.test:${port}`], names.lookup, 3600)
+    t.match(await call(old), { message: new RegExp(REACHED) })
+    names.answer = []
+    await old.broker.close()
+    while (brokers.addresses.length > 0) await names.asked()
+    const stranger = await brokerAt(t, '127.0.0.2', port)
+    const next = await brokerAt(t, '127.0.0.3', port)
+    names.answer = ['127.0.0.3']
+    t.match(await call(next), { message: new RegExp(REACHED) })
+    t.equal(await stranger.metric('rexec_broker_servers'), 0, 'who has the address now is not tried')
+  },
+)
+
+t.test('a name with thousands of addresses takes only so many sockets', async (t) => {
+  const addresses = Array.from({ length: 3000 }, (_, i) => `127.9.${i >> 8}.${i & 255}`)
   const names = new Names()
-  names.answer = ['127.0.0.2', '127.0.0.3']
-  const { brokers, server, held, log } = open(t, [`tcp://brokers.test:${port}`], names.lookup)
-  t.match(await call(first), { message: new RegExp(REACHED) })
-  t.match(await call(second), { message: new RegExp(REACHED) })
-  await second.broker.close()
-  server.holds = true
-  const running = call(first)
-  while (held.length === 0) await names.asked()
-  for (const answer of [new Error('queryA EAI_AGAIN brokers.test'), []]) {
-    names.answer = answer
-    await names.asked()
-    await names.asked()
-  }
-  t.match(log.text(), /EAI_AGAIN/)
-  t.equal(brokers.addresses.length, 2, 'a broker that is away is not forgotten either')
-  held[0]!.fail('server_failed', REACHED)
-  t.match(await running, { message: new RegExp(REACHED) })
+  names.answer = addresses
+  const [port] = (await freePorts(1, '0.0.0.0')) as [number]
+  const { brokers, log } = open(t, [`tcp://brokers.test:${port}`], names.lookup)
+  await names.asked()
+  await names.asked()
+  t.equal(brokers.addresses.length, MAX_BROKERS)
+  t.equal(log.text().match(/too many addresses/g)?.length, 1, 'said once')
 })
 
 t.test('a name that is not known yet is told, and looked up until it is', async (t) => {
@@ -177,4 +215,15 @@ t.test('a failure before the brokers are known is told to them', async (t) => {
   known.resolve()
   await told
   t.match(await waiting, { message: /Its agent has come again.*\[server_lost\]/s })
+})
+
+t.test('a server that drains tells the brokers that it has, while others are still looked up', async (t) => {
+  const [port] = (await freePorts(1, '0.0.0.0')) as [number]
+  const broker = await brokerAt(t, '127.0.0.2', port)
+  const { promise: never } = Promise.withResolvers<[]>()
+  const { brokers } = open(t, [`tcp://127.0.0.2:${port}`, `tcp://brokers.test:${port}`], () => never)
+  t.match(await call(broker), { message: new RegExp(REACHED) })
+  void brokers.drain('It was told to stop.')
+  while ((await broker.metric('rexec_broker_servers')) === 1) await pause(10)
+  t.pass('its connection is closed')
 })
