@@ -19,7 +19,13 @@ interface FakeBrokerOptions {
  * records what it is told. It closes when its server drains or has failed and no call runs.
  */
 export class FakeBroker {
-  readonly #router = new Router({ linger: 0, mandatory: true, receiveHighWaterMark: 4 })
+  readonly #router = new Router({
+    linger: 0,
+    mandatory: true,
+    receiveHighWaterMark: 4,
+    // What lies in the kernel has to be read when the broker goes on.
+    receiveBufferSize: 64 * 1024,
+  })
   readonly #streams = new Map<string, { size: number; bytes: number; parts: Buffer[]; final: boolean }>()
   /** Every message from a server but HEARTBEATs and parts, in order. */
   readonly messages: Buffer[][] = []
