@@ -17,7 +17,7 @@ for (const version of ['26.4.0', '25.1.2', '22.3.0']) {
   t.test(`pyzmq ${version} (P1, P3, P4, P7)`, { skip }, async (t) => {
     const interpreter = await ensureVenv('pyzmq', { python: python!, packages: [`pyzmq==${version}`] })
     const { broker, token, signer } = await startBroker(t, {
-      connections: { pingSeconds: 0.3, pingTimeoutSeconds: 0.5 },
+      connections: { pingSeconds: 0.3, pingTimeoutSeconds: 1.5 },
     })
     const { token: credential } = await signer.sign('server', { user: 'alice', server: 'default' }, 60)
     const input = [broker.clientAddress, broker.serverAddress, await token('alice'), credential]
