@@ -70,7 +70,10 @@ export function clusterChecks(settings: KubernetesSettings, authenticators: read
     check(
       'confinement',
       asking(async (api) => {
-        const confined = await isConfined(api)
+        let answer = ''
+        const confined = await isConfined(api, ({ message }) => {
+          answer = message
+        })
         if (confined && (await makesAnyJob(api, settings))) {
           return fail(
             'in the namespaces of users the account may make Jobs of any shape: no admission policy keeps it from that',
@@ -81,7 +84,7 @@ export function clusterChecks(settings: KubernetesSettings, authenticators: read
         if (confined === undefined) {
           const needed = mode === 'made' && settings.requireConfinement
           return (needed ? fail : warn)(
-            'whether the account is confined could not be found out: something else refused first, or nothing answered',
+            `whether the account is confined could not be found out: ${answer}`,
             'Look at the admission webhooks of the cluster. If they confine the account, set cluster.kubernetes.requireConfinement to false.',
           )
         }

@@ -13,16 +13,22 @@ const tried = { dryRun: 'All' }
 
 type Part = 'core' | 'batch'
 
+/** Is told what was answered where it shows neither. */
+type Unclear = (answer: Error) => void
+
 /**
  * Whether the own account is kept from writing to what is not its own, a namespace and a secret: by the chart's admission
  * policies, or since it has no such right. Undefined when that cannot be found out.
  */
-export async function isConfined(api: Pick<Api, 'core'>): Promise<boolean | undefined> {
+export async function isConfined(api: Pick<Api, 'core'>, unclear?: Unclear): Promise<boolean | undefined> {
   const metadata = { name: NAME }
   const answers = await Promise.all([
-    isRefused(api.core.createNamespace({ body: { metadata }, ...tried })),
+    isRefused(api.core.createNamespace({ body: { metadata }, ...tried }), unclear),
     // No namespace of rexec, and there in every cluster.
-    isRefused(api.core.createNamespacedSecret({ namespace: 'default', body: { metadata }, ...tried })),
+    isRefused(
+      api.core.createNamespacedSecret({ namespace: 'default', body: { metadata }, ...tried }),
+      unclear,
+    ),
   ])
   return answers.includes(false) ? false : answers.every(Boolean) || undefined
 }
@@ -32,19 +38,22 @@ export function isConfinedWithin(
   api: Pick<Api, 'batch'>,
   namespace: string,
   instance: string,
+  unclear?: Unclear,
 ): Promise<boolean | undefined> {
   const spec = { restartPolicy: 'Never', containers: [{ name: 'any', image: 'any' }] }
   const metadata = { name: NAME, labels: ownLabels(instance) }
   const body = { metadata, spec: { suspend: true, template: { spec } } }
-  return isRefused(api.batch.createNamespacedJob({ namespace, body, ...tried }))
+  return isRefused(api.batch.createNamespacedJob({ namespace, body, ...tried }), unclear)
 }
 
-async function isRefused(request: Promise<unknown>): Promise<boolean | undefined> {
+async function isRefused(request: Promise<unknown>, unclear?: Unclear): Promise<boolean | undefined> {
   try {
     await request
     return false
   } catch (error) {
-    return isPolicyRefusal(error) || isNoRight(error) || undefined
+    if (isPolicyRefusal(error) || isNoRight(error)) return true
+    unclear?.(error as Error)
+    return undefined
   }
 }
 
@@ -76,16 +85,20 @@ export function createConfinement(
 
   function asserting<A extends unknown[]>(
     open: string,
-    look: (...args: A) => Promise<boolean | undefined>,
+    look: (unclear: Unclear, ...args: A) => Promise<boolean | undefined>,
   ): (...args: A) => Promise<void> {
     let confined: boolean | undefined
+    let unclear = ''
     let goodUntil = 0
     let asking: Promise<void> | undefined
 
     async function ask(...args: A): Promise<void> {
       const was = confined
       // What cannot be found out now counts as before.
-      confined = (await look(...args)) ?? confined
+      const note: Unclear = ({ message }) => {
+        unclear = message
+      }
+      confined = (await look(note, ...args)) ?? confined
       if (confined || !requireConfinement) goodUntil = performance.now() + REMEMBER_MS
       if (confined === false && was !== false) logger[requireConfinement ? 'error' : 'warn'](open)
     }
@@ -98,13 +111,15 @@ export function createConfinement(
         await asking
       }
       if (confined || !requireConfinement) return
-      const cause = new Error(confined === false ? open : UNKNOWN)
+      const cause = new Error(confined === false ? open : `${UNKNOWN}: ${unclear}`)
       throw new RexecError('cluster_unavailable', undefined, { cause })
     }
   }
 
   return {
-    assert: asserting(OPEN.all, () => isConfined(api)),
-    assertWithin: asserting(OPEN.within, (namespace: string) => isConfinedWithin(api, namespace, instance)),
+    assert: asserting(OPEN.all, (unclear) => isConfined(api, unclear)),
+    assertWithin: asserting(OPEN.within, (unclear, namespace: string) =>
+      isConfinedWithin(api, namespace, instance, unclear),
+    ),
   }
 }

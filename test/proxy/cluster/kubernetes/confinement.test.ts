@@ -74,7 +74,7 @@ t.test('an account that nobody confines is not worked with', { skip }, async (t)
   await confinement.assert()
   await t.rejects(starting().assert(), {
     code: 'cluster_unavailable',
-    cause: { message: /not be found out/ },
+    cause: { message: /not be found out: Kubernetes did not answer/ },
   })
 
   /** Each policy with its binding. */
