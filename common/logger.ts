@@ -6,14 +6,14 @@ export type { Logger } from 'pino'
 const SECRET_FIELDS = ['token', 'authorization', 'cookie', 'credential', 'password', 'secret', 'access_token']
 
 /**
- * The last net, for texts of other programs: a JWT, what follows something named like a secret, cookies, user and
- * password in a URL. Each pattern takes time in proportion to the text, whatever it holds.
+ * The last net, for texts of other programs: a JWT, signed or sealed, what follows something named like a secret, cookies,
+ * user and password in a URL. Each pattern takes time in proportion to the text, whatever it holds.
  */
 const SECRETS_IN_TEXT: [pattern: RegExp, replacement: string][] = [
-  [/(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]'],
+  [/(?<![\w-])eyJ[\w-]+(?:\.[\w-]*){2,4}/g, '[redacted]'],
   [/(cookie["']?\s*[=:]\s*)[^\r\n]+/gi, '$1[redacted]'],
   [
-    /((?:token|authorization|password|passwd|secret|credential|api[-_]?key)["']?\s*[=:]\s*["']?(?:(?:bearer|token|basic)\s+)?)[^\s"',;&]{6,}/gi,
+    /((?:token|authorization|password|passwd|secret|credential|api[-_]?key)["']?\s*[=:]\s*["']?(?:(?:bearer|token|session|basic)\s+)?)[^\s"',;&]{6,}/gi,
     '$1[redacted]',
   ],
   [/(\bbearer\s+)[\w.~+/=-]{6,}/gi, '$1[redacted]'],

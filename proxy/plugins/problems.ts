@@ -95,10 +95,11 @@ function codeOf(status = 500): ErrorCode {
   return status < 500 ? 'request_malformed' : 'internal'
 }
 
-/** The cause is for the log alone. Whatever the request showed as its token is cut out of it. */
+/** The cause is for the log alone. What the request showed as its token or session is cut out of it. */
 function logFailure(error: RexecError, request: FastifyRequest): void {
   const cause = error.cause instanceof Error ? error.cause : error
-  const clean = (text = '') => (request.token ? text.replaceAll(request.token, '[redacted]') : text)
+  const shown = [request.token, request.session].flatMap((secret) => secret || [])
+  const clean = (text = '') => shown.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
   const err = { name: cause.name, message: clean(cause.message), stack: clean(cause.stack) }
   request.log[error.code === 'internal' ? 'error' : 'warn']({ err, code: error.code }, error.code)
 }

@@ -4,6 +4,8 @@ import { keptLog } from '../support/log.ts'
 
 const SECRET = 's3cr3t-0123456789'
 const JWT = 'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl'
+/** As common/seal.ts makes it: the second part is empty. */
+const SEALED = `eyJhbGciOiJkaXIifQ..${SECRET}.${SECRET}.${SECRET}`
 
 t.test('secrets are taken out of texts', async (t) => {
   for (const text of [
@@ -14,6 +16,7 @@ t.test('secrets are taken out of texts', async (t) => {
     `?access_token=${SECRET}&x=1`,
     `Authorization: Bearer ${SECRET}`,
     `authorization: token ${SECRET}`,
+    `Authorization: Session ${SECRET}`,
     `Authorization: Basic ${SECRET}`,
     `got header Bearer ${SECRET}`,
     `PASSWORD = ${SECRET}`,
@@ -26,6 +29,8 @@ t.test('secrets are taken out of texts', async (t) => {
     `key ${JWT} refused`,
     `path/${JWT}`,
     `KEY=${JWT}`,
+    `Session ${SEALED}`,
+    `sealed ${SEALED}, refused`,
   ]) {
     const said = redact(text)
     t.match(said, /\[redacted\]/, text)
@@ -52,6 +57,7 @@ t.test('a hostile text takes time in proportion to its length', async (t) => {
   for (const piece of [
     'eyJ-',
     'eyJ.',
+    'eyJ-..',
     'token',
     'token=',
     'token ',

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import t, { type Test as Tap } from 'tap'
 import { RexecError } from '../../common/errors.ts'
 import { sendRaw } from '../support/raw-http.ts'
-import { BROKER, startApp } from '../support/test-app.ts'
+import { LOGIN, logIn } from '../support/session.ts'
+import { ALICE, BROKER, startApp } from '../support/test-app.ts'
 
 /** A text that is looked for everywhere afterwards; every place gets one of its own. */
 const plant = (place: string) => `planted-${place}-${randomUUID()}`
@@ -28,6 +29,7 @@ t.test('a token shows up in no log line, error body or metric, wherever it was s
   await send('/api/v1/user')
   await send('/api/v1/user', { token: plant('wrong') })
   await send('/api/v1/user', { token: null, headers: { authorization: `Basic ${plant('basic')}` } })
+  await send('/api/v1/user', { token: null, headers: { authorization: `Session ${plant('session')}` } })
   await send('/api/v1/user', { token: null, headers: { authorization: plant('bare') } })
   for (const header of [
     'x-request-id',
@@ -135,6 +137,18 @@ t.test('errors of the identity service that quote the token are cleaned', async 
     t.match(JSON.stringify(log), 'upstream answered 500')
     search(t, { answers, log, metrics: await registry.metrics() })
   }
+})
+
+t.test('errors that quote the session of the page, or the token in it, are cleaned', async (t) => {
+  const app = await startApp(t, { settings: LOGIN })
+  const { authorization } = await logIn(app)
+  const [, session] = authorization.split(' ')
+  app.cluster.failure = new Error(`"${session}" stands for "${ALICE}"`)
+  const answer = await app.fetch('/api/v1/servers', { token: null, headers: { authorization } })
+  t.equal(answer.status, 500)
+  t.match(JSON.stringify(app.log), 'stands for')
+  const told = JSON.stringify(app.log) + (await answer.text())
+  for (const secret of [ALICE, ...session!.split('.').filter(Boolean)]) t.notOk(told.includes(secret))
 })
 
 t.test(
