@@ -26,6 +26,8 @@ const POD_WARNINGS = [
     (reason) => `reason!=${reason}`,
   ),
 ].join(',')
+/** A watch that is begun anew is deaf for a moment; milliseconds. */
+const UNHEARD_AFTER = 3000
 /** What users read of a server that was on its way when the API server was last heard of. */
 const UNHEARD = 'The cluster does not answer now, so this may be old.'
 const CHANGING = new Set<Phase>(['pending', 'starting', 'installing', 'stopping'])
@@ -195,7 +197,7 @@ export function createServerStore(
     const time = timeIn(job.metadata!.namespace!)
     const said = { events: eventsOf(job), podEvents: podEvents.in(job.metadata!.namespace!) }
     const judgement = judge({ job, pods: podsOf(job), ...said, now: time }, settings)
-    if (time >= now() || !CHANGING.has(judgement.phase)) return judgement
+    if (time > now() - UNHEARD_AFTER || !CHANGING.has(judgement.phase)) return judgement
     return { ...judgement, message: `${judgement.message} ${UNHEARD}` }
   }
 
@@ -212,7 +214,12 @@ export function createServerStore(
 
   /** Milliseconds until time alone changes something in the namespace. */
   function untilNextLook(namespace: string): number {
-    if (timeIn(namespace) < now()) return LONGEST_WAIT
+    const time = now()
+    const heard = timeIn(namespace)
+    if (heard < time) {
+      const left = heard + UNHEARD_AFTER - time
+      return left > 0 ? Math.max(SHORTEST_WAIT, left) : LONGEST_WAIT
+    }
     const looks = jobs.in(namespace).flatMap((job) => judged(job).lookAt ?? [])
     return Math.max(SHORTEST_WAIT, Math.min(LONGEST_WAIT, ...looks.map((look) => look - now())))
   }

@@ -13,7 +13,7 @@ import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts
 import { kubernetesSettings } from '../../../support/kubernetes.ts'
 import { testApi } from '../../../support/kubernetes-cluster.ts'
 import { keptLog } from '../../../support/log.ts'
-import { putOnLostNode } from '../../../support/lost-node.ts'
+import { LOST_NODE, putOnLostNode } from '../../../support/lost-node.ts'
 import { startRelay } from '../../../support/relay.ts'
 
 /** A test that waits longer than this in all has failed. */
@@ -81,6 +81,7 @@ function openStore(t: Test, kubeconfig: string, given: object = {}, now?: () => 
 t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, async (t) => {
   const kubernetes = await startApiServer(t)
   const { kubectl, apply } = kubernetes
+  const isShared = kubernetes.given && 'somebody else uses this cluster: no node is made there'
 
   t.test('servers are seen to come, change and go; two stores agree', async (t) => {
     const { store, registry } = openStore(t, kubernetes.kubeconfig)
@@ -134,24 +135,6 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
       [...store.all()],
       [{ status: { message: /3 of 3 with too little memory free\). It asks for 2Gi of memory\./ } }],
     )
-
-    // Once it has a node, only events tell what keeps its containers from being made.
-    const { uid: podUid } = await putOnLostNode(kubernetes, 'rexec-alice', 'one')
-    const warn = (reason: string, text: string) =>
-      apply({
-        apiVersion: 'v1',
-        kind: 'Event',
-        metadata: { name: `${name}.${reason.toLowerCase()}`, namespace: 'rexec-alice' },
-        involvedObject: { kind: 'Pod', namespace: 'rexec-alice', name, uid: podUid },
-        ...{ type: 'Warning', reason, message: text, lastTimestamp: new Date().toISOString() },
-      })
-    await warn('FailedMount', 'MountVolume.SetUp failed for volume "home" : it is not there')
-    await warn('Unhealthy', 'Readiness probe failed')
-    const trouble = 'Its volume "home" cannot be mounted: it is not there.'
-    await until(store, 'rexec-alice', () => store.get('rexec-alice', 'alice', 'one')?.message === trouble)
-    await until(other, 'rexec-alice', () => other.get('rexec-alice', 'alice', 'one')?.message === trouble)
-    // A pod that has ended goes without a word of its node.
-    await say({ phase: 'Failed' })
 
     const uid = job.metadata!.uid!
     const gone = [store, other].map((store) => store.gone('rexec-alice', uid, AbortSignal.timeout(PATIENCE)))
@@ -303,6 +286,30 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
       await kubectl('delete', 'namespace', '-l', 'app.kubernetes.io/instance=rexec', '--wait=false')
     },
   )
+
+  t.test('what only events tell of a pod', { skip: isShared }, async (t) => {
+    const { store } = openStore(t, kubernetes.kubeconfig)
+    await store.ready
+    await apply(namespace('rexec-ivan', 'ivan'))
+    await apply(server('rexec-ivan', 'one', 'ivan', { suspend: false }))
+    const { name, uid } = await putOnLostNode(kubernetes, 'rexec-ivan', 'one')
+    const message = () => store.get('rexec-ivan', 'ivan', 'one')?.message
+    const warn = (reason: string, text: string) =>
+      apply({
+        apiVersion: 'v1',
+        kind: 'Event',
+        metadata: { name: `${name}.${reason.toLowerCase()}`, namespace: 'rexec-ivan' },
+        involvedObject: { kind: 'Pod', namespace: 'rexec-ivan', name, uid },
+        ...{ type: 'Warning', reason, message: text, lastTimestamp: new Date().toISOString() },
+      })
+    await warn('FailedMount', 'MountVolume.SetUp failed for volume "home" : it is not there')
+    const trouble = 'Its volume "home" cannot be mounted: it is not there.'
+    await until(store, 'rexec-ivan', () => message() === trouble)
+    await warn('Unhealthy', 'Readiness probe failed')
+    await warn('NetworkNotReady', 'not yet')
+    await until(store, 'rexec-ivan', () => message() === `The network of its node ${LOST_NODE} is not ready.`)
+    await kubectl('delete', 'namespace', 'rexec-ivan', '--wait=false')
+  })
 
   t.test('a namespace of its own for each user, without a right in the cluster', async (t) => {
     await apply([
