@@ -3,6 +3,7 @@ import { RexecError } from '../common/errors.ts'
 import type { Logger } from '../common/logger.ts'
 import type { TokenReview } from '../common/token-review.ts'
 import type { Call } from './call.ts'
+import { awakeTime } from './clock.ts'
 import type { Identify } from './prover.ts'
 import { knownCode, type Router, show, type User } from './router.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -100,7 +101,7 @@ export class Inquiry {
   }
 
   #awaitConnection(call: Call, unconnected: Unconnected): void {
-    const now = performance.now()
+    const now = awakeTime()
     const since = unconnected.get(call)
     if (since === undefined) unconnected.set(call, now)
     else if (now - since >= this.#patience) this.#router.fail(call, 'server_not_connected')

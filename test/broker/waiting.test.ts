@@ -173,7 +173,7 @@ t.test(
 
     t.test('one that never connects', async (t) => {
       const { identify } = proxy(at('ready'), at('installing', 'again'), at('ready'))
-      const { client, token } = await startBroker(t, { queue: { connectSeconds: 0.2 } }, identify)
+      const { client, token } = await startBroker(t, { queue: { connectSeconds: 1 } }, identify)
       const peer = await client()
       peer.send('', await token('alice'), 'f', 'a')
       await nextProgress(t, peer, 'again\n')
