@@ -72,6 +72,18 @@ const RULES: Rule[] = [
     }
     return ok(`prefix ${prefix} is where the hub has the service`)
   },
+  function hostsOfTheirOwn({ publicUrl, identity }) {
+    if (!identity.authenticators.includes('jupyterhub') || !identity.jupyterhub) return
+    const [own, hub] = [publicUrl, identity.jupyterhub.publicUrl].map((url) => URL.parse(url ?? '')?.hostname)
+    if (hub !== undefined && own !== hub) {
+      // Without an address of its own it is asked at whatever hosts lead to it.
+      return own === undefined ? undefined : ok(`rexec (${own}) and the hub (${hub}) have hosts of their own`)
+    }
+    return warn(
+      'rexec, the hub and the servers of its users are on one host: a page of such a server can act at the hub as whoever opens it, and so use rexec',
+      'Set c.JupyterHub.subdomain_host: docs/admin/browser.md.',
+    )
+  },
   function listensForOthers({ cluster, host }) {
     if (cluster.kind !== 'kubernetes' || !isForItself(host)) return
     return warn(
