@@ -31,6 +31,8 @@ export class Losses {
   readonly #limits: BrokerSettings['servers']
   /** Under way. */
   readonly #open = new Set<Loss>()
+  /** By credential: replicas of a server, and whoever drops connections of one again and again, share a question. */
+  readonly #questions = new Map<string, Promise<ServerReview | undefined>>()
 
   constructor(router: Router, review: ReviewServer, limits: BrokerSettings['servers']) {
     this.#router = router
@@ -50,9 +52,11 @@ export class Losses {
     // What is left of a call that still comes is dropped from here on, and a cancel needs nobody any more.
     for (const call of loss.calls) call.server = undefined
     if (loss.calls.length === 0) return
-    if (reasonSeconds === 0 || this.#open.size >= maxReasons) return this.#end(loss, loss.reason)
+    const isKnown = this.#questions.has(loss.credential)
+    if (reasonSeconds === 0 || (!isKnown && this.#questions.size >= maxReasons))
+      return this.#end(loss, loss.reason)
     this.#open.add(loss)
-    void this.#review(loss.credential, reasonSeconds).then((review) => {
+    void this.#ask(loss.credential, reasonSeconds).then((review) => {
       if (this.#open.delete(loss)) this.#end(loss, better(loss, review) ?? loss.reason)
     })
   }
@@ -61,6 +65,14 @@ export class Losses {
   close(): void {
     for (const loss of this.#open) this.#end(loss, loss.reason)
     this.#open.clear()
+  }
+
+  #ask(credential: string, seconds: number): Promise<ServerReview | undefined> {
+    const asked = this.#questions.get(credential)
+    if (asked) return asked
+    const question = this.#review(credential, seconds).finally(() => this.#questions.delete(credential))
+    this.#questions.set(credential, question)
+    return question
   }
 
   #end({ calls }: Loss, { code, detail }: Reason): void {

@@ -16,9 +16,13 @@ const start = (t: Test, reviewServer: ReviewServer, settings: Settings = {}) =>
 
 const nextEvent = async (peer: ZmtpPeer) => unpickle((await peer.next()).at(-1)!)
 
-/** A call of alice that her server runs. */
-async function running({ client, server, token }: TestBroker) {
-  const alice = await server('alice', { name: 'lab' })
+/** A call of alice that her server runs; with a credential that another one has shown. */
+async function running({ client, server, stranger, token }: TestBroker, credential?: string) {
+  const alice = credential ? await stranger() : await server('alice', { name: 'lab' })
+  if (credential) {
+    alice.send('READY', '1', credential, JSON.stringify({ concurrency: 4, state: 'ready' }))
+    await alice.texts()
+  }
   const peer = await client()
   peer.send('', await token('alice'), 'f', 'a')
   await alice.texts()
@@ -159,6 +163,35 @@ t.test('nobody is asked when that is switched off, or for more servers at once t
   t.match(await nextEvent(first.peer), { details: { code: 'evicted' } })
 })
 
+t.test('a user who drops connections of one server again and again has it asked for once', async (t) => {
+  const answer = Promise.withResolvers<ServerReview>()
+  const asked: string[] = []
+  const review: ReviewServer = (credential) => {
+    asked.push(credential)
+    return answer.promise
+  }
+  const broker = await start(t, review, { servers: { maxReasons: 2 } })
+  const { token: credential } = await broker.signer.sign('server', { user: 'alice', server: 'lab' }, 3600)
+  const dropped: ZmtpPeer[] = []
+  for (let round = 0; round < 4; round++) {
+    const { alice, peer } = await running(broker, credential)
+    alice.close()
+    dropped.push(peer)
+  }
+  const other = await running(broker)
+  other.alice.close()
+  const lost = () => broker.log.lines.filter(({ msg }) => msg === 'server lost').length
+  while (lost() < 5) await new Promise(setImmediate)
+  answer.resolve(state('failed', 'Why.', 'evicted'))
+  for (const peer of [...dropped, other.peer])
+    t.match(await nextEvent(peer), { details: { code: 'evicted' } }, 'also of what has been lost after it')
+  t.equal(asked.length, 2)
+  const { alice, peer } = await running(broker, credential)
+  alice.close()
+  await nextEvent(peer)
+  t.equal(asked.length, 3, 'later it is asked for anew')
+})
+
 t.test('a broker that stops waits for the reason while it drains, and then no more', async (t) => {
   const asked = Promise.withResolvers<void>()
   const broker = await start(
@@ -189,13 +222,12 @@ t.test('how the proxy is asked: secrets only where they belong, and no answer is
     server.close()
   })
   const { port } = server.address() as { port: number }
-  const proxy = new ProxyClient({
-    url: `http://127.0.0.1:${port}/rexec`,
-    credential: CREDENTIAL,
-    timeout: 300,
-  })
   const log = keptLog()
-  const review = createReviewServer(proxy, log.logger)
+  const reviewWithin = (timeout: number) => {
+    const url = `http://127.0.0.1:${port}/rexec`
+    return createReviewServer(new ProxyClient({ url, credential: CREDENTIAL, timeout }), log.logger)
+  }
+  const review = reviewWithin(60_000)
 
   const known = state('failed', 'why', 'evicted')
   answer = async (request, response) => {
@@ -211,11 +243,12 @@ t.test('how the proxy is asked: secrets only where they belong, and no answer is
     (_: unknown, response: ServerResponse) => response.end('{"user":"alice","phase":"odd"}'),
     (_: unknown, response: ServerResponse) => response.end('no json'),
     (_: unknown, response: ServerResponse) => response.destroy(),
-    () => {},
   ]) {
     answer = bad
     t.equal(await review(SERVER, 3), undefined)
   }
+  answer = () => {}
+  t.equal(await reviewWithin(300)(SERVER, 3), undefined)
   t.equal(log.lines.length, 5, 'a server that is not there any more is nothing to warn of')
   t.notMatch(log.text(), CREDENTIAL)
   t.notMatch(log.text(), SERVER)
