@@ -244,7 +244,8 @@ t.test('what is known of servers', { skip: await apiServerMissing(t.comment) }, 
     const status = () => store.get('rexec-frank', 'frank', 'big')
     await until(store, 'rexec-frank', () => status()?.phase === 'failed')
     const taken = performance.now() - start
-    t.ok(taken < 5000, `by time alone, without another event: ${taken.toFixed(0)} ms`)
+    // The next event, a bookmark, comes after a minute.
+    t.ok(taken < 30_000, `by time alone, without another event: ${taken.toFixed(0)} ms`)
     t.match(status(), { code: 'quota_exceeded', message: /requests\.memory: 2Gi asked for, 0 of 1Gi used/ })
     const known = [...store.all()].find(({ job }) => job.metadata!.namespace === 'rexec-frank')
     t.match(known?.verdict, { code: 'quota_exceeded', message: status()!.message })
