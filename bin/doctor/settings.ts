@@ -125,6 +125,14 @@ const RULES: Rule[] = [
       'Set publicUrl to scheme and host of the hub as users see it.',
     )
   },
+  function hasTls({ publicUrl }) {
+    const url = URL.parse(publicUrl ?? '')
+    if (url?.protocol !== 'http:' || isLoopback(url.hostname)) return
+    return warn(
+      `publicUrl ${publicUrl} is without TLS: tokens are sent in clear, and browsers do not tell rexec's page from others`,
+      'Serve the hub by https, and set publicUrl to that.',
+    )
+  },
   function fixedTokens({ identity, cluster }) {
     if (!identity.authenticators.includes('static')) return
     return warn(

@@ -38,3 +38,10 @@ t.test('where users have no hosts of their own, their pages are something to loo
   t.equal(await about('https://rexec--service.hub.example.org', 'https://hub.example.org/'), 'ok')
   t.equal(await about(undefined, 'https://hub.example.org/'), undefined, 'where it is asked is not known')
 })
+
+t.test('an address without TLS is something to look at', async (t) => {
+  const about = (publicUrl: string) => finding('publicUrl', { publicUrl })
+  t.equal(await about('http://hub.example.org'), 'warn')
+  t.equal(await about('https://hub.example.org'), undefined)
+  t.equal(await about('http://127.0.0.1:8000'), undefined, 'it stays on this machine')
+})
