@@ -43,7 +43,7 @@ function start(t: Tap, { settings, env }: Awaited<ReturnType<typeof prepare>>) {
   t.teardown(() => child.kill('SIGKILL'))
   const errors: string[] = []
   child.stderr.on('data', (chunk) => errors.push(String(chunk)))
-  return { child, errors, ended: once(child, 'exit') as Promise<[number | null]> }
+  return { child, errors, ended: once(child, 'close') as Promise<[number | null]> }
 }
 
 async function untilListening(child: ChildProcess): Promise<{ url: string; lines: string[] }> {
@@ -113,7 +113,7 @@ t.test('what is missing or wrong is said in a sentence that gives no secret away
 })
 
 t.test('SIGTERM: it says that it closes, and serves on for shutdownDelaySeconds', async (t) => {
-  const { child, ended } = start(t, await prepare(t.testdir(), 'shutdownDelaySeconds: 2'))
+  const { child, ended } = start(t, await prepare(t.testdir(), 'shutdownDelaySeconds: 5'))
   const { url } = await untilListening(child)
   const told = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
   child.kill('SIGTERM')
