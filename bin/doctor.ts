@@ -1,8 +1,8 @@
 import { access, readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { Type } from 'typebox'
-import { BrokerSettings } from '../broker/settings.ts'
-import { loadSettings, SettingsError } from '../common/settings.ts'
+import { readBrokerSettings } from '../broker/settings.ts'
+import { SettingsError } from '../common/settings.ts'
 import { KubernetesSettings } from '../proxy/cluster/kubernetes/settings.ts'
 import { JupyterhubSettings } from '../proxy/identity/settings.ts'
 import { ProxySettings } from '../proxy/settings.ts'
@@ -127,7 +127,7 @@ async function besideProxy(file: string, env: NodeJS.ProcessEnv): Promise<Check[
 
 async function besideTheBroker(file: string): Promise<Check[]> {
   try {
-    return besideBroker(loadSettings(BrokerSettings, await readFile(file, 'utf8')))
+    return besideBroker(readBrokerSettings(await readFile(file, 'utf8')))
   } catch (error) {
     const problems =
       error instanceof SettingsError

@@ -3,14 +3,14 @@ import { parseArgs } from 'node:util'
 import { parsePublicKeys } from '../common/keys.ts'
 import { createLogger, type Logger } from '../common/logger.ts'
 import { createRegistry, type Readiness, serveMetrics } from '../common/metrics.ts'
-import { loadSettings, SettingsError } from '../common/settings.ts'
+import { SettingsError } from '../common/settings.ts'
 import { createVerifier, type Verifier } from '../common/tokens.ts'
 import { createBroker } from './broker.ts'
 import { createIdentify } from './identify.ts'
 import { ProxyClient } from './proxy-client.ts'
 import { ProxyKeys } from './proxy-keys.ts'
 import { createReviewServer } from './server-review.ts'
-import { BrokerSettings } from './settings.ts'
+import { type BrokerSettings, readBrokerSettings } from './settings.ts'
 
 /** `rexec broker --settings FILE`: runs until SIGTERM or SIGINT, then serves for drainSeconds those who are connected. */
 export async function main(args: string[]): Promise<void> {
@@ -18,8 +18,7 @@ export async function main(args: string[]): Promise<void> {
   const told = new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve).once('SIGINT', resolve)
   })
-  const settings = loadSettings(
-    BrokerSettings,
+  const settings = readBrokerSettings(
     values.settings === undefined ? '' : await readFile(values.settings, 'utf8'),
   )
   const logger = createLogger('broker', { level: settings.logLevel })

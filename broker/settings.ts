@@ -1,5 +1,6 @@
 import { type Static, type TProperties, Type } from 'typebox'
 import { MAX_REVIEW_SECONDS } from '../common/server-review.ts'
+import { loadSettings, SettingsError } from '../common/settings.ts'
 
 const MiB = 1024 * 1024
 
@@ -164,3 +165,15 @@ export const BrokerSettings = Type.Object(
 )
 
 export type BrokerSettings = Static<typeof BrokerSettings>
+
+/** The settings of a file. @throws SettingsError also when they do not fit together */
+export function readBrokerSettings(text: string): BrokerSettings {
+  const settings = loadSettings(BrokerSettings, text)
+  const { servers, proxy } = settings
+  if (servers.reasonSeconds >= proxy.timeoutSeconds) {
+    throw new SettingsError([
+      'servers.reasonSeconds: must be below proxy.timeoutSeconds, else no reason ever comes in time',
+    ])
+  }
+  return settings
+}
