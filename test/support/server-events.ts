@@ -2,6 +2,9 @@ import type { Test } from 'tap'
 import type { ServerStatus } from '../../proxy/pipeline.ts'
 import type { Connection } from './notebook.ts'
 
+/** Milliseconds: less than a test file has, so that the last status is said. */
+const PATIENCE = 180_000
+
 export interface Told {
   status: ServerStatus
   /** When it was heard, in milliseconds since the epoch. */
@@ -11,7 +14,7 @@ export interface Told {
 export interface ServerEvents {
   /** All that has been told so far. */
   told: readonly Told[]
-  /** The first status that fits, also one told before. Rejects when the stream ends without. */
+  /** The first status that fits, also one told before. Rejects when the stream ends without, or after PATIENCE. */
   until(fits: (status: ServerStatus) => boolean): Promise<Told>
 }
 
@@ -59,11 +62,20 @@ export async function followServer(t: Test, service: Connection, name: string): 
   return {
     told,
     async until(fits) {
-      for (;;) {
-        const found = told.find(({ status }) => fits(status))
-        if (found) return found
-        if (ended) throw new Error(`it never came; last: ${JSON.stringify(told.at(-1)?.status)}`)
-        await change
+      let overdue = false
+      const timer = setTimeout(() => {
+        overdue = true
+        tell()
+      }, PATIENCE)
+      try {
+        for (;;) {
+          const found = told.find(({ status }) => fits(status))
+          if (found) return found
+          if (ended || overdue) throw new Error(`it never came; last: ${JSON.stringify(told.at(-1)?.status)}`)
+          await change
+        }
+      } finally {
+        clearTimeout(timer)
       }
     },
   }

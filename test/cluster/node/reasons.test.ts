@@ -87,7 +87,7 @@ t.test('every reason reaches the user', { skip: skip || missing || false }, asyn
       drainSeconds: 1,
     },
   })
-  await cluster.apply(refusing('example.org/refuse'))
+  await refuse(cluster, 'example.org/refuse')
   const alice = openNotebook(t, python, service.as('alice'), client)
   await alice.run(CALLS)
 
@@ -273,7 +273,15 @@ async function makeBrokenClaim({ apply, kubectl }: NodeCluster, namespace: strin
   )
 }
 
-/** A policy of the cluster's own, as an admin might have one. */
+/** As an admin might have it. Resolves when it is in force, which is a moment after it was stored. */
+async function refuse(cluster: NodeCluster, label: string): Promise<void> {
+  await cluster.apply(refusing(label))
+  const marked = ['marked', '--image=none', `--labels=${label}=yes`, '-n', 'default', '--dry-run=server']
+  for (let answer = ''; !answer.includes('We want no pods that are marked'); )
+    answer = await cluster.kubectl('run', ...marked).catch(({ message }: Error) => message)
+}
+
+/** A policy of the cluster's own. */
 function refusing(label: string): object[] {
   const metadata = { name: 'unmarked-pods-only' }
   const api = { apiVersion: 'admissionregistration.k8s.io/v1', metadata }
