@@ -2,7 +2,7 @@ import t from 'tap'
 import { awakeTime } from '../../broker/clock.ts'
 
 t.test('a process that stood still for an hour has grown older by less than a second', (t) => {
-  let time = performance.now()
+  let time = 1000
   t.intercept(performance, 'now', { value: () => time })
   const begin = awakeTime()
   time += 100

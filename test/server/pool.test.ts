@@ -149,7 +149,7 @@ t.test(
 t.test('when no process becomes ready, again and again, and no call runs, that is told', async (t) => {
   const { log, pool, child, call } = setUp()
   t.teardown(() => pool.close())
-  let time = performance.now()
+  let time = 0
   t.intercept(performance, 'now', { value: () => time })
   const hopeless = () => log.filter((line) => line.startsWith('hopeless'))
   const stillborn = () => pool.exited({ pid: 0, code: 0, reason: 'no more processes' })

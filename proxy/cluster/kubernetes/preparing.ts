@@ -17,8 +17,10 @@ const GENERIC = /^Unable to attach or mount volumes/
 
 /** Why the containers of a pod cannot be made on its node. Undefined when its events say nothing of it. */
 export function preparationTrouble(pod: V1Pod, events: readonly PodEvent[]): Reason | undefined {
+  // Times are in whole seconds: of two of one second, the one that came last.
   const [event] = events
     .filter(({ reason }) => PREPARING.includes(reason))
+    .reverse()
     .sort(
       (a, b) =>
         Number(GENERIC.test(a.message)) - Number(GENERIC.test(b.message)) ||

@@ -76,6 +76,8 @@ t.test(
     const generic = event('FailedMount', 'Unable to attach or mount volumes: timed out', 3)
     t.match(preparationTrouble(pod, [generic, mount]), { detail: /"a"/ })
     t.match(preparationTrouble(pod, [mount, later, generic]), { detail: /network/ })
+    const then = event('NetworkNotReady', '', 1)
+    t.match(preparationTrouble(pod, [mount, then]), { detail: /network/ }, 'in the same second')
   },
 )
 
