@@ -33,6 +33,18 @@ async function aliceIn(t: Test, { kubeconfig }: ApiServer, instance: string, giv
 const inStore = (store: ServerStore, namespace: string, name: string) =>
   until(store, namespace, () => store.get(namespace, 'alice', name) !== undefined)
 
+/** A quota for the namespace. Resolves when it is in force. */
+async function allowPods(server: ApiServer, namespace: string, pods: number): Promise<void> {
+  await server.apply({
+    apiVersion: 'v1',
+    kind: 'ResourceQuota',
+    metadata: { name: 'full', namespace },
+    spec: { hard: { pods: `${pods}` } },
+  })
+  const counted = `--for=jsonpath={.status.hard.pods}=${pods}`
+  await server.kubectl('wait', counted, 'quota/full', '-n', namespace, '--timeout=120s')
+}
+
 t.test('the reconciler', { skip }, async (t) => {
   const server = await startApiServer(t)
 
@@ -76,21 +88,7 @@ t.test('the reconciler', { skip }, async (t) => {
   t.test('what cannot get better is ended, and does not come alive when the reason is gone', async (t) => {
     const given = { keepSeconds: 0 }
     const { api, store, leave, namespace, audit, settings } = await aliceIn(t, server, 'verdict', given)
-    const quota = (pods: string) => ({
-      apiVersion: 'v1',
-      kind: 'ResourceQuota',
-      metadata: { name: 'full', namespace },
-      spec: { hard: { pods } },
-    })
-    await server.apply(quota('0'))
-    await server.kubectl(
-      'wait',
-      '--for=jsonpath={.status.hard.pods}=0',
-      'quota/full',
-      '-n',
-      namespace,
-      '--timeout=120s',
-    )
+    await allowPods(server, namespace, 0)
     const { metadata } = await leave('big')
     await api.patch(leftJob(namespace, { name: 'big' }, settings), { spec: { suspend: false } })
     await until(store, namespace, () => store.get(namespace, 'alice', 'big')?.code === 'quota_exceeded')
@@ -99,7 +97,7 @@ t.test('the reconciler', { skip }, async (t) => {
       const job = store.job(namespace, 'big')
       return job === undefined || job.metadata!.annotations?.[VERDICT] !== undefined
     })
-    await server.apply(quota('10'))
+    await allowPods(server, namespace, 10)
     await store.gone(namespace, metadata!.uid!, AbortSignal.timeout(120_000))
     const pods = await server.kubectl('get', 'pods', '-n', namespace, '-o', 'name')
     t.equal(pods, '', 'no pod came alive')
@@ -137,20 +135,7 @@ t.test('the reconciler', { skip }, async (t) => {
 
   t.test('a verdict keeps its reason when the Job has ended', async (t) => {
     const { api, store, leave, namespace, settings } = await aliceIn(t, server, 'reason')
-    await server.apply({
-      apiVersion: 'v1',
-      kind: 'ResourceQuota',
-      metadata: { name: 'full', namespace },
-      spec: { hard: { pods: '0' } },
-    })
-    await server.kubectl(
-      'wait',
-      '--for=jsonpath={.status.hard.pods}=0',
-      'quota/full',
-      '-n',
-      namespace,
-      '--timeout=120s',
-    )
+    await allowPods(server, namespace, 0)
     await leave('big')
     await api.patch(leftJob(namespace, { name: 'big' }, settings), { spec: { suspend: false } })
     const hasEnded = () =>
