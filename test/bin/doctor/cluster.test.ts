@@ -3,10 +3,9 @@ import { type Result, runChecks } from '../../../bin/doctor/check.ts'
 import { clusterChecks } from '../../../bin/doctor/cluster.ts'
 import { isConfined, isConfinedWithin } from '../../../proxy/cluster/kubernetes/confinement.ts'
 import { givenNamespace } from '../../../proxy/cluster/kubernetes/given-namespace.ts'
-import { OWNER, OWNER_HASH, ownerHash, ownLabels } from '../../../proxy/cluster/kubernetes/names.ts'
 import { apiServerMissing, startApiServer } from '../../cluster/api-server.ts'
 import { proxyRights } from '../../support/chart.ts'
-import { kubernetesSettings } from '../../support/kubernetes.ts'
+import { kubernetesSettings, namespaceOf } from '../../support/kubernetes.ts'
 import { testApi } from '../../support/kubernetes-cluster.ts'
 
 const skip = (await apiServerMissing()) ?? false
@@ -54,15 +53,7 @@ t.test('rights and confinement of the account, on a real API server', { skip }, 
     await server.apply(policies.filter((object) => !isOfJobs(object)))
     while (!(await isConfined(account)));
     t.match((await look())('confinement'), [/^ok: /], 'there is no namespace of a user yet')
-    await server.apply({
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: {
-        name: 'rexec-alice',
-        labels: { ...ownLabels('rexec'), [OWNER_HASH]: ownerHash('alice') },
-        annotations: { [OWNER]: 'alice' },
-      },
-    })
+    await server.apply(namespaceOf('alice', 'rexec-alice'))
     t.match((await look())('confinement'), [/^fail: .*Jobs of any shape/])
     await server.apply(policies.filter(isOfJobs))
     while (!(await isConfinedWithin(account, 'rexec-alice', 'rexec')));

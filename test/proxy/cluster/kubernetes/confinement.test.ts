@@ -4,24 +4,15 @@ import {
   isConfined,
   isConfinedWithin,
 } from '../../../../proxy/cluster/kubernetes/confinement.ts'
-import { OWNER, OWNER_HASH, ownerHash, ownLabels } from '../../../../proxy/cluster/kubernetes/names.ts'
 import { apiServerMissing, startApiServer } from '../../../cluster/api-server.ts'
 import { proxyRights } from '../../../support/chart.ts'
-import { kubernetesSettings } from '../../../support/kubernetes.ts'
+import { kubernetesSettings, namespaceOf } from '../../../support/kubernetes.ts'
 import { testApi } from '../../../support/kubernetes-cluster.ts'
 import { keptLog } from '../../../support/log.ts'
 
 const skip = (await apiServerMissing()) ?? false
 
-const OF_ALICE = {
-  apiVersion: 'v1',
-  kind: 'Namespace',
-  metadata: {
-    name: 'rexec-alice',
-    labels: { ...ownLabels('rexec'), [OWNER_HASH]: ownerHash('alice') },
-    annotations: { [OWNER]: 'alice' },
-  },
-}
+const OF_ALICE = namespaceOf('alice', 'rexec-alice')
 
 t.test('an account that nobody confines is not worked with', { skip }, async (t) => {
   const server = await startApiServer(t)
